@@ -1,0 +1,190 @@
+"""Documents in: hash, load, split, embed, store. One bad file never stops the rest."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_text_splitters import TextSplitter
+
+from core.answers import Progress, ProgressCallback
+from core.documents import DocumentRow, FileOutcome, FileReport, IngestReport, NewDocument
+from core.errors import EmptyFile, LoadError, MissingFile
+from core.messages import Message, literal
+from core.plugs import DocumentStore
+from core.vectors import Matrix
+
+_BATCH_CHUNKS = 1_000  # embedded in one call, stored in one transaction
+
+_NO_CHUNKS = Message("没有可检索的文字", "nothing that could be searched for")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to add, and the name it will have in the knowledge base."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestPipeline:
+    """The plugs that turn a file into searchable chunks.
+
+    Attributes:
+        load: reads a file (path, name) into parts whose concatenation is its text.
+        embeddings: None for a knowledge base without a dense leg.
+    """
+
+    load: Callable[[Path, str], list[Document]]
+    splitter: TextSplitter
+    embeddings: Embeddings | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """A file that has been read and split, and waits for its batch."""
+
+    row: DocumentRow
+    text: str
+    chunks: list[Document]
+    indexed_texts: list[str]
+    outcome: FileOutcome
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of `ingest`: what it works with, and the batch it has open."""
+
+    store: DocumentStore
+    pipeline: IngestPipeline
+    progress: ProgressCallback
+    batch: list[_Split] = field(default_factory=list)
+    reports: dict[str, FileReport] = field(default_factory=dict)
+
+    def take(self, file: SourceFile, *, force: bool) -> None:
+        if not file.path.is_file():
+            raise MissingFile(name=file.name)
+        sha256 = _sha256(file.path)
+        if any(sha256 == waiting.row.sha256 or file.name == waiting.row.name for waiting in self.batch):
+            self.flush()  # so that the store can tell whether this file is the same
+        known = self.store.document(file.name)
+        if known and known.sha256 == sha256 and known.state != "failed" and not force:
+            self.reports[file.name] = FileReport(file.name, "unchanged", chunks=known.chunks, pages=known.pages)
+        elif (twin := self.store.indexed_twin(sha256, file.name)) and not force:
+            reason = literal(f"与“{twin.name}”内容相同", f"same content as “{twin.name}”")
+            size = file.path.stat().st_size
+            row = DocumentRow(
+                file.name, sha256, "duplicate", size, reason, twin.pages, twin.chars, twin.title, twin.stored_as
+            )
+            self.store.put_unindexed(row)
+            self.reports[file.name] = FileReport(file.name, "duplicate", reason, pages=twin.pages)
+        else:
+            replaces = known is not None and known.state == "indexed"
+            self.batch.append(self._split(file, sha256, "replaced" if replaces else "added"))
+            if sum(len(waiting.chunks) for waiting in self.batch) >= _BATCH_CHUNKS:
+                self.flush()
+
+    def fail(self, file: SourceFile, error: LoadError) -> None:
+        reason = literal(error.reason("zh"), error.reason("en"))
+        if file.path.is_file():
+            row = DocumentRow(file.name, _sha256(file.path), "failed", file.path.stat().st_size, reason)
+            self.store.put_unindexed(row)
+        cure = literal(error.advice("zh"), error.advice("en"))
+        self.reports[file.name] = FileReport(file.name, "failed", reason, cure)
+
+    def flush(self) -> None:
+        """Embed and store what has been read so far."""
+        vectors = self._embedded([text for split in self.batch for text in split.indexed_texts])
+        documents, start = [], 0
+        for split in self.batch:
+            end = start + len(split.chunks)
+            own = None if vectors is None else vectors[start:end]
+            documents.append(NewDocument(split.row, split.text, split.chunks, split.indexed_texts, own))
+            start = end
+        if documents:
+            self.store.put_documents(documents)
+        for split in self.batch:
+            self.reports[split.row.name] = FileReport(
+                split.row.name, split.outcome, chunks=len(split.chunks), pages=split.row.pages
+            )
+        self.batch.clear()
+
+    def _split(self, file: SourceFile, sha256: str, outcome: FileOutcome) -> _Split:
+        parts = self.pipeline.load(file.path, file.name)
+        chunks = self.pipeline.splitter.split_documents(parts)
+        if not chunks:
+            raise EmptyFile(name=file.name, detail=_NO_CHUNKS)
+        title = _title(file.name, parts)
+        text = "".join(part.page_content for part in parts)
+        row = DocumentRow(
+            name=file.name,
+            sha256=sha256,
+            state="indexed",
+            size=file.path.stat().st_size,
+            pages=max((part.metadata["pages"] for part in parts if "pages" in part.metadata), default=None),
+            chars=len(text),
+            title=title,
+            stored_as=self.store.keep_original(file.path, sha256),
+        )
+        return _Split(row, text, chunks, [_indexed_text(title, chunk) for chunk in chunks], outcome)
+
+    def _embedded(self, texts: list[str]) -> Matrix | None:
+        if self.pipeline.embeddings is None or not texts:
+            return None
+        blocks: list[Matrix] = []
+        for start in range(0, len(texts), _BATCH_CHUNKS):
+            self.progress(Progress(start, len(texts), self.batch[-1].row.name))
+            vectors = self.pipeline.embeddings.embed_documents(texts[start : start + _BATCH_CHUNKS])
+            blocks.append(np.asarray(vectors, dtype=np.float32))
+        return np.concatenate(blocks)
+
+
+def ingest(
+    store: DocumentStore,
+    files: Sequence[SourceFile],
+    pipeline: IngestPipeline,
+    *,
+    force: bool = False,
+    progress: ProgressCallback,
+) -> IngestReport:
+    """Add files to a knowledge base, or bring them up to date.
+
+    A file whose bytes are stored under its name is left alone unless `force`; one whose bytes are stored under another
+    name is recorded as a duplicate; a changed file replaces its old self once it has been read. What was stored before
+    an interruption stays, and the next run goes on from there.
+
+    Args:
+        progress: called before each file and each call of the embedding; an exception from it ends the work.
+    """
+    run = _Run(store, pipeline, progress)
+    for number, file in enumerate(files):
+        progress(Progress(number, len(files), file.name))
+        try:
+            run.take(file, force=force)
+        except LoadError as error:
+            run.fail(file, error)
+    run.flush()
+    progress(Progress(len(files), len(files), ""))
+    return IngestReport(tuple(run.reports[name] for name in dict.fromkeys(file.name for file in files)))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _title(name: str, parts: Sequence[Document]) -> str:
+    """Return the file's stem, and the document's own title where that says more."""
+    stem = PurePosixPath(name).stem
+    own = next((str(part.metadata["title"]) for part in parts if part.metadata.get("title")), "")
+    return stem if not own or own in stem else own if stem in own else f"{stem} {own}"
+
+
+def _indexed_text(title: str, chunk: Document) -> str:
+    """Return what is searched: title, heading path and the head of a cut table stand before the chunk's own text."""
+    breadcrumb = (title, chunk.metadata.get("heading", ""), chunk.metadata.get("table_header", ""))
+    return "\n".join(text for text in (*breadcrumb, chunk.page_content) if text)

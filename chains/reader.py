@@ -1,0 +1,149 @@
+"""The embedded reader: answers without a language model, by quoting the sentences most likely to hold the answer.
+
+A sentence scores by how much of the question it covers, alone and with the sentence before it, by the relevance of
+the chunk it stands in, and by whether it holds the kind of thing that is asked for close
+to what it matched. Quotes are never reworded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.answer_types import asked_type, asked_unit
+from analysis.folding import fold
+from analysis.sentences import Span, sentence_spans
+from analysis.terms import TermKind, index_form, kind_of, occurrences
+from core.answers import Hit, Passage
+
+_SENTENCES = 2
+_CONTEXT = 0.3  # weight of what is covered together with the sentence before
+_TYPE_BONUS = 0.2
+_CLOSENESS_BONUS = 0.3
+_UNIT_BONUS = 0.2
+_NEIGHBOUR_SHARE = 0.7  # relevance of text that a hit grew by, against the hit's own
+_WHOLE_ROW_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A run of sentences chosen as (part of) the answer.
+
+    Attributes:
+        passage: index of the passage it stands in.
+        start, end: range in the document's extracted text, in characters.
+        text: the document's characters in that range.
+    """
+
+    passage: int
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weights: Mapping[str, float]) -> list[Quote]:
+    """Return the best sentences in reading order: by passage, then by place.
+
+    Args:
+        hits: the kept hits; a sentence inside one takes its relevance.
+        weights: weight of each of the question's terms.
+    """
+    question = fold(question)
+    best = max((passage.relevance for passage in passages), default=0.0)
+    quotes = [
+        Quote(
+            number,
+            passage.start + unit.span.start,
+            passage.start + unit.span.end,
+            unit.span.of(passage.text),
+            _score(question, unit, weights) + _chunk_relevance(passage, unit.span, hits) / best,
+        )
+        for number, passage in enumerate(passages)
+        for unit in _units(passage)
+    ]
+    chosen = sorted(quotes, key=lambda quote: -quote.score)[:_SENTENCES]
+    return _joined(sorted(chosen, key=lambda quote: (quote.passage, quote.start)), passages)
+
+
+def _joined(quotes: Sequence[Quote], passages: Sequence[Passage]) -> list[Quote]:
+    """Make one quote of sentences that follow each other."""
+    joined: list[Quote] = []
+    for quote in quotes:
+        last = joined[-1] if joined else None
+        if last and last.passage == quote.passage:
+            passage = passages[quote.passage]
+            between = passage.text[last.end - passage.start : quote.start - passage.start]
+            if not between.strip() and not quote.text.startswith("|"):
+                text = passage.text[last.start - passage.start : quote.end - passage.start]
+                joined[-1] = Quote(last.passage, last.start, quote.end, text, max(last.score, quote.score))
+                continue
+        joined.append(quote)
+    return joined
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Something that can be quoted by itself, with the text just before it."""
+
+    span: Span
+    text: str
+    before: str
+
+
+def _units(passage: Passage) -> Iterator[_Unit]:
+    if passage.chunk.kind == "row" and len(passage.text) <= _WHOLE_ROW_CHARS:
+        whole = sentence_spans(passage.text)
+        if whole:
+            yield _Unit(Span(whole[0].start, whole[-1].end), passage.text, "")
+        return
+    before = ""
+    for span in sentence_spans(passage.text):
+        text = span.of(passage.text)
+        if not _only_leads(text):
+            yield _Unit(span, text, before)
+        before = text
+
+
+def _only_leads(text: str) -> bool:
+    """Tell whether a line leads to an answer without being one: a question, a heading, the ruling of a table."""
+    return text.endswith(("?", "？")) or text.startswith("#") or set(text) <= set("|-: ")
+
+
+def _score(question: str, unit: _Unit, weights: Mapping[str, float]) -> float:
+    total = sum(weights.values()) or 1.0
+    runs = index_form(unit.text).runs
+    together = index_form(f"{unit.before}\n{unit.text}").runs
+    coverage = _covered(weights, runs) / total
+    score = coverage + _CONTEXT * _covered(weights, together) / total
+    kind = asked_type(question)
+    if kind is not None:
+        folded = fold(unit.text)
+        places = [match.start() for match in kind.pattern.finditer(folded)]
+        if places:
+            score += _TYPE_BONUS + _CLOSENESS_BONUS * _closeness(folded, places, weights)
+        unit_asked = asked_unit(question)
+        if unit_asked and any(unit_asked in folded[place : place + 12] for place in places):
+            score += _UNIT_BONUS
+    return score
+
+
+def _covered(weights: Mapping[str, float], runs: str) -> float:
+    return sum(weight for term, weight in weights.items() if occurrences(term, kind_of(term), runs))
+
+
+def _closeness(text: str, places: Sequence[int], weights: Mapping[str, float]) -> float:
+    """Return how close the asked-for kind stands to a matched bigram or word: from 1 beside it towards 0."""
+    matched = [found for term in weights if kind_of(term) is not TermKind.UNIGRAM and (found := text.find(term)) >= 0]
+    if not matched:
+        return 0.0
+    distance = min(abs(place - found) for place in places for found in matched)
+    return 1 / (1 + distance / 10)
+
+
+def _chunk_relevance(passage: Passage, span: Span, hits: Sequence[Hit]) -> float:
+    start, end = passage.start + span.start, passage.start + span.end
+    inside = [
+        hit.relevance
+        for hit in hits
+        if hit.chunk.document_id == passage.chunk.document_id and hit.chunk.start < end and start < hit.chunk.end
+    ]
+    return max(inside, default=_NEIGHBOUR_SHARE * passage.relevance)

@@ -1,0 +1,135 @@
+"""Every setting of KnowGLM, its type, range, default and meaning.
+
+Set one for a single run by a command-line flag, for good by the environment variable `KNOWGLM_<NAME IN CAPITALS>`,
+or change its default here. Flags win over the environment, the environment over what a knowledge base has saved, and
+that over the defaults below. The models that `llm` and `embedding` may name are in `configs/catalogue.py`, the prompt
+templates in `configs/prompts.py`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from core.messages import Message
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+Precision = Literal["fp16", "int8", "int4", "fp32", "bf16"]
+_DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+
+
+def _fraction(value: object) -> object:
+    """Read "auto" or an empty text as None and "40%" as 0.4."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower() in ("", "auto"):
+            return None
+        if text.endswith("%"):
+            try:
+                return float(text[:-1]) / 100
+            except ValueError:
+                return value
+    return value
+
+
+Fraction = Annotated[float | None, BeforeValidator(_fraction), Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """The settings in force. Immutable; `model_fields_set` holds the names that the user set explicitly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    llm: Annotated[str, Message("回答用的语言模型", "language model that writes the answers")] = "chatglm-6b"
+    precision: Annotated[Precision, Message("语言模型的精度", "precision of the language model")] = "fp16"
+    device: Annotated[
+        str,
+        Message(
+            "语言模型的设备：auto、cuda、cuda:N、mps、cpu", "device of the language model: auto, cuda, cuda:N, mps, cpu"
+        ),
+    ] = Field("auto", pattern=_DEVICE)
+    embedding: Annotated[
+        str,
+        Message(
+            "嵌入模型的名字，或 sentence-transformers 目录；lexical 表示不用嵌入模型",
+            "name of the embedding model, or a sentence-transformers folder; lexical means none",
+        ),
+    ] = "text2vec-large-chinese"
+    embedding_device: Annotated[
+        str, Message("嵌入模型的设备，写法同 device", "device of the embedding model, written like device")
+    ] = Field("auto", pattern=_DEVICE)
+    model_dir: Annotated[
+        Path, Message("模型权重所在目录，每个模型一个子目录", "folder of the model weights, one subfolder a model")
+    ] = PROJECT_DIR / "weights"
+    missing_model: Annotated[
+        Literal["embedded", "error"],
+        Message(
+            "缺少权重时：embedded 照常运行并说明，error 报错退出",
+            "when weights are missing: embedded runs without them and says so, error stops",
+        ),
+    ] = "embedded"
+    data_dir: Annotated[Path, Message("知识库所在目录", "folder of the knowledge bases")] = (
+        PROJECT_DIR / "knowledge_base"
+    )
+    max_file_mb: Annotated[int, Message("单个文件的大小上限（MB）", "largest file accepted, in MB")] = Field(
+        50, ge=1, le=4096
+    )
+
+    chunk_chars: Annotated[
+        int,
+        Message(
+            "切分的目标长度（字）；表格和没有标点的长句最多到它的两倍",
+            "target length of a chunk, in characters; tables and text without stops may take twice as much",
+        ),
+    ] = Field(250, ge=50, le=2000)
+    chunk_overlap_chars: Annotated[
+        int,
+        Message(
+            "相邻两块最多重叠的长度（字），只重叠整句", "longest overlap of neighbouring chunks, whole sentences only"
+        ),
+    ] = Field(0, ge=0, le=500)
+
+    top_k: Annotated[int, Message("最多取用的检索结果数", "most chunks that are used for an answer")] = Field(
+        5, ge=1, le=50
+    )
+    threshold: Annotated[
+        Fraction,
+        Message(
+            "相关度低于它的结果不用，0–1 或百分数；auto 按知识库大小取值",
+            "results of lower relevance are not used, 0–1 or a percentage; auto depends on the knowledge base's size",
+        ),
+    ] = None
+    dense_weight: Annotated[
+        Fraction,
+        Message(
+            "向量一路在相关度里所占的份额，0–1；auto 用模型自带的值",
+            "share of the dense leg in the relevance, 0–1; auto takes the model's own",
+        ),
+    ] = None
+    passage_chars: Annotated[
+        int,
+        Message(
+            "命中向前后文扩展到的长度（字），0 表示不扩展",
+            "length to which a hit grows by its neighbours, in characters; 0 means no growth",
+        ),
+    ] = Field(500, ge=0, le=4000)
+    context_chars: Annotated[
+        int, Message("交给回答环节的文字总量上限（字）", "most characters of passages handed to the answer")
+    ] = Field(2000, ge=100, le=100_000)
+
+    history_turns: Annotated[
+        int, Message("带给语言模型的历史轮数", "turns of the conversation that the language model is given")
+    ] = Field(3, ge=0, le=20)
+    prompt: Annotated[
+        str, Message("提示词模板的名字，见 configs/prompts.py", "name of the prompt template, see configs/prompts.py")
+    ] = "default"
+    lang: Annotated[
+        Literal["auto", "zh", "en"],
+        Message("界面语言，auto 跟随系统", "language of the interface, auto follows the system"),
+    ] = "auto"
+
+
+def about(name: str) -> Message:
+    """Return what the setting `name` means, in both languages."""
+    return next(item for item in Settings.model_fields[name].metadata if isinstance(item, Message))

@@ -1,0 +1,170 @@
+"""Nouns of the question's side: candidates, passages, answers, and the events in which they arrive."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from core.documents import Chunk
+
+DroppedBy = Literal["threshold", "duplicate", "top_k", "budget"]
+AnswerMode = Literal["extractive", "llm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One candidate of a retrieval.
+
+    Attributes:
+        rank: from 1, by relevance.
+        relevance: 0–1, higher is better.
+        lexical: relevance by shared terms, 0–1.
+        dense: relevance by embedding, 0–1; None where there is no dense leg.
+        dropped_by: the stage that dropped it; None if it is used.
+    """
+
+    chunk: Chunk
+    rank: int
+    relevance: float
+    lexical: float
+    dense: float | None
+    dropped_by: DroppedBy | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the answer may rest on it."""
+        return self.dropped_by is None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A hit with its neighbouring text; hits that touch share one passage.
+
+    Attributes:
+        start, end: range in the document's extracted text, in characters.
+        relevance: that of its best hit.
+        chunk: its best hit's chunk.
+    """
+
+    chunk: Chunk
+    start: int
+    end: int
+    text: str
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """The settings in force for one retrieval; see `configs/model_config.py` for each."""
+
+    top_k: int
+    threshold: float
+    dense_weight: float
+    passage_chars: int
+    context_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The whole of one retrieval: every candidate with its scores and fate, and the passages that came of it.
+
+    Attributes:
+        hits: every candidate, by falling relevance.
+        passages: what the answer may rest on, by falling relevance.
+        seconds: time taken.
+    """
+
+    question: str
+    hits: tuple[Hit, ...]
+    passages: tuple[Passage, ...]
+    settings: RetrievalSettings
+    seconds: float
+
+    @property
+    def nearest_misses(self) -> tuple[Hit, ...]:
+        """The three best candidates below the threshold."""
+        return tuple(hit for hit in self.hits if hit.dropped_by == "threshold")[:3]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The source of a statement, `[n]` in the answer's text.
+
+    Attributes:
+        start, end: range of the quote in the document's extracted text, in characters.
+        relevance: of the passage that holds the quote, 0–1.
+    """
+
+    n: int
+    chunk: Chunk
+    start: int
+    end: int
+    relevance: float
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer.
+
+    Attributes:
+        refused: nothing in the knowledge base was relevant enough; `text` says so.
+        prompt: what the language model was sent; empty in mode "extractive".
+        seconds: time from the question to the last character.
+    """
+
+    question: str
+    text: str
+    refused: bool
+    mode: AnswerMode
+    citations: tuple[Citation, ...]
+    retrieval: Retrieval
+    prompt: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished exchange of a conversation: a real question and a plain answer."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Event: retrieval is done; the first event of every answer."""
+
+    retrieval: Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Event: the next piece of the answer's text, not the text so far."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Event: the answer is complete; the last event of every answer."""
+
+    answer: Answer
+
+
+AnswerEvent = Retrieved | Delta | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long piece of work is: `done` of `total` steps, and what is being worked on."""
+
+    done: int
+    total: int
+    label: str
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def ignore_progress(_: Progress) -> None:
+    """The progress callback of a caller that shows none."""

@@ -1,0 +1,270 @@
+"""Every error the product raises on purpose.
+
+Each class says what happened and what to do next, in both languages, and carries the values it speaks of:
+
+    KnowGLMError
+    ├─ ConfigError                   a setting is wrong
+    ├─ KnowledgeBaseError            NotFound · Exists · InvalidName · DocumentNotFound · Busy
+    ├─ LoadError                     Missing · Unsupported · Empty · Encrypted · TooLarge · Corrupt
+    ├─ StoreError                    EmbedderMismatch · StoreCorrupted
+    └─ ModelError                    ModelNotFound · ModelFailed
+
+`code` is stable for programs, `http_status` is for an HTTP front end, `exit_code` for a command line.
+A value may itself be a `Message`; it is rendered in the language of the whole.
+"""
+
+from typing import Any, ClassVar
+
+from core.messages import Language, Message, literal
+
+
+class KnowGLMError(Exception):
+    """Root of the tree; subclasses set the class attributes and pass the placeholders' values by keyword."""
+
+    code: ClassVar[str]
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    what: ClassVar[Message]
+    cure: ClassVar[Message]
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+        super().__init__(self.text("en"))
+
+    def text(self, language: Language) -> str:
+        """Return what happened and, on the next line, what to do."""
+        return f"{self.reason(language)}\n{self.advice(language)}"
+
+    def reason(self, language: Language) -> str:
+        """Return what happened, without the advice."""
+        return self.what.text(language, **self._values_in(language))
+
+    def advice(self, language: Language) -> str:
+        """Return what to do next."""
+        return self.cure.text(language, **self._values_in(language))
+
+    def _values_in(self, language: Language) -> dict[str, Any]:
+        return {
+            key: value.text(language) if isinstance(value, Message) else value for key, value in self.values.items()
+        }
+
+
+class ConfigError(KnowGLMError):
+    """One or more settings are wrong; `problems` lists every one of them, as bilingual messages."""
+
+    code, exit_code = "bad_config", 2
+    what = Message("配置有 {count} 处错误：\n{problems}", "{count} problem(s) in the configuration:\n{problems}")
+    cure = Message(
+        "请改正上面的环境变量或命令行参数；全部设置见 configs/model_config.py。",
+        "Correct these environment variables or flags; configs/model_config.py documents every setting.",
+    )
+
+    def __init__(self, problems: list[Message]) -> None:
+        self.problems = problems
+        listed = literal(_as_list(problems, "zh"), _as_list(problems, "en"))
+        super().__init__(count=len(problems), problems=listed)
+
+
+def _as_list(problems: list[Message], language: Language) -> str:
+    return "\n".join(f"  - {problem.text(language)}" for problem in problems)
+
+
+class KnowledgeBaseError(KnowGLMError):
+    """Something about a knowledge base as a whole."""
+
+
+class KnowledgeBaseNotFound(KnowledgeBaseError):
+    """No knowledge base has this name."""
+
+    code, http_status = "kb_not_found", 404
+    what = Message("没有名为“{name}”的知识库。", "There is no knowledge base named “{name}”.")
+    cure = Message(
+        "现有知识库：{known}。用 `python cli_demo.py kb create {name}` 新建。",
+        "Existing ones: {known}. Create it with `python cli_demo.py kb create {name}`.",
+    )
+
+
+class KnowledgeBaseExists(KnowledgeBaseError):
+    """The name is taken."""
+
+    code, http_status = "kb_exists", 409
+    what = Message("知识库“{name}”已经存在。", "The knowledge base “{name}” exists already.")
+    cure = Message(
+        "换一个名字，或直接用 `kb add {name} 文件…` 往里添加文件。",
+        "Choose another name, or add files to it with `kb add {name} FILE…`.",
+    )
+
+
+class InvalidName(KnowledgeBaseError):
+    """A name that could not be shown or typed, or that looks like a path."""
+
+    code, http_status = "invalid_name", 422
+    what = Message("“{name}”不能用作名字：{why}。", "“{name}” cannot be a name: {why}.")
+    cure = Message(
+        "名字可以是任何文字，1–{limit} 个字符，不含 / \\ 和控制字符，也不能只有点号。",
+        "A name is any text of 1–{limit} characters without / \\ or control characters, and not only dots.",
+    )
+
+
+class KnowledgeBaseProtected(KnowledgeBaseError):
+    """The knowledge base that comes with the program is not deleted as a whole."""
+
+    code, http_status = "kb_protected", 409
+    what = Message("“{name}”是自带的示例知识库，不能删除。", "“{name}” comes with the program and cannot be deleted.")
+    cure = Message(
+        "可以用 `kb remove {name} 文件名` 删除其中的文件。",
+        "Remove single files from it with `kb remove {name} FILE`.",
+    )
+
+
+class DocumentNotFound(KnowledgeBaseError):
+    """The knowledge base holds no document of this name."""
+
+    code, http_status = "document_not_found", 404
+    what = Message("知识库“{kb}”里没有文件“{name}”。", "The knowledge base “{kb}” has no file “{name}”.")
+    cure = Message(
+        "用 `python cli_demo.py kb files {kb}` 查看其中的文件。",
+        "List its files with `python cli_demo.py kb files {kb}`.",
+    )
+
+
+class KnowledgeBaseBusy(KnowledgeBaseError):
+    """Another writer has held the database for too long."""
+
+    code, http_status = "kb_busy", 409
+    what = Message("知识库“{name}”正被另一个程序写入。", "Another program is writing to the knowledge base “{name}”.")
+    cure = Message("等它结束后再试一次。", "Wait until it has finished, then try again.")
+
+
+class LoadError(KnowGLMError):
+    """A file could not be turned into text. Every subclass is given `name`, the file's name as the user knows it."""
+
+    http_status = 422
+
+
+class MissingFile(LoadError):
+    """The path leads nowhere."""
+
+    code, http_status = "missing", 404
+    what = Message("找不到文件：{name}", "No such file: {name}")
+    cure = Message("检查路径是否写对、文件是否还在。", "Check the path, and that the file is still there.")
+
+
+class UnsupportedFile(LoadError):
+    """A kind of file that no loader reads."""
+
+    code, http_status = "unsupported", 415
+    what = Message("不支持的文件：{name}（{detail}）", "Unsupported file: {name} ({detail})")
+    cure = Message(
+        "支持的格式：{supported}。请先另存为其中一种。",
+        "Supported formats: {supported}. Save it as one of these first.",
+    )
+
+
+class EmptyFile(LoadError):
+    """A file without text."""
+
+    code = "empty"
+    what = Message("文件里没有可用的文字：{name}（{detail}）", "The file holds no usable text: {name} ({detail})")
+    cure = Message(
+        "确认文件不是空的；扫描件请先做文字识别（OCR）。",
+        "Make sure that the file is not blank; run text recognition (OCR) on scans first.",
+    )
+
+
+class EncryptedFile(LoadError):
+    """A file that asks for a password."""
+
+    code = "encrypted"
+    what = Message("文件有密码保护：{name}", "The file is protected by a password: {name}")
+    cure = Message("去掉密码后另存一份再添加。", "Save a copy without the password and add that one.")
+
+
+class FileTooLarge(LoadError):
+    """A file over the limit in the settings."""
+
+    code, http_status = "too_large", 413
+    what = Message(
+        "文件太大：{name} 有 {size_mb:.1f} MB，上限是 {limit_mb} MB。",
+        "The file is too large: {name} has {size_mb:.1f} MB, the limit is {limit_mb} MB.",
+    )
+    cure = Message(
+        "拆成几个文件，或用 KNOWGLM_MAX_FILE_MB 提高上限。",
+        "Split it into several files, or raise the limit with KNOWGLM_MAX_FILE_MB.",
+    )
+
+
+class CorruptFile(LoadError):
+    """A file that its own format's reader cannot read."""
+
+    code = "corrupt"
+    what = Message(
+        "文件已损坏，或内容与后缀不符：{name}（{detail}）",
+        "The file is damaged or not what its suffix says: {name} ({detail})",
+    )
+    cure = Message(
+        "用原来的软件打开并另存一份，再添加。",
+        "Open it with the program that made it, save a fresh copy, and add that one.",
+    )
+
+
+class StoreError(KnowGLMError):
+    """Something about the files of one knowledge base."""
+
+
+class EmbedderMismatch(StoreError):
+    """The vectors on disk and the embedding in force are of different spaces."""
+
+    code, http_status = "embedder_mismatch", 409
+    what = Message(
+        "知识库“{name}”的向量来自 {stored}，而当前的嵌入模型是 {configured}。",
+        "The vectors of the knowledge base “{name}” come from {stored}, but the embedding in force is {configured}.",
+    )
+    cure = Message(
+        "用 `python cli_demo.py kb rebuild {name}` 换成当前模型，或把 KNOWGLM_EMBEDDING 改回原来的模型。",
+        "Rebuild it with `python cli_demo.py kb rebuild {name}`, or set KNOWGLM_EMBEDDING back.",
+    )
+
+
+class StoreCorrupted(StoreError):
+    """A database that SQLite refuses, or of a newer version."""
+
+    code = "store_corrupted"
+    what = Message(
+        "知识库的数据文件读不出来：{path}（{detail}）", "A knowledge base's data file cannot be read: {path} ({detail})"
+    )
+    cure = Message(
+        "content/ 里的原始文件仍在。把这个数据文件移走，再运行 `python cli_demo.py kb rebuild` 从原始文件重建。",
+        "The originals in content/ are untouched. Move this data file away and run "
+        "`python cli_demo.py kb rebuild` to build it anew.",
+    )
+
+
+class ModelError(KnowGLMError):
+    """Something about a language model or an embedding model."""
+
+    http_status = 503
+
+
+class ModelNotFound(ModelError):
+    """The weights of a configured model are not on disk."""
+
+    code = "model_not_found"
+    what = Message(
+        "本机没有模型 {name} 的权重，找过：{tried}", "The weights of {name} are not on this machine; looked in: {tried}"
+    )
+    cure = Message(
+        "从 {repository} 下载到那里，或设 KNOWGLM_MISSING_MODEL=embedded 先不用权重运行。",
+        "Download {repository} to that folder, or set KNOWGLM_MISSING_MODEL=embedded to run without weights.",
+    )
+
+
+class ModelFailed(ModelError):
+    """A model's folder does not load."""
+
+    code = "model_failed"
+    what = Message("模型 {name} 出错：{detail}", "The model {name} failed: {detail}")
+    cure = Message(
+        "检查模型目录 {path} 是否完整、所需的包是否装好。",
+        "Check that the model folder {path} is complete and that the packages it needs are installed.",
+    )

@@ -1,0 +1,69 @@
+"""The store as the chains see it. Models and loaders need no interface of ours: LangChain has one for each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument
+from core.vectors import Vector
+
+
+class ChunkStore(Protocol):
+    """What retrieval needs of a knowledge base's store."""
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of searchable chunks."""
+        ...
+
+    def nearest(self, vector: Vector, limit: int) -> list[int]:
+        """Return the ids of the `limit` chunks nearest to a unit vector of shape (dimensions,), nearest first."""
+        ...
+
+    def cosines(self, vector: Vector, ids: Iterable[int]) -> dict[int, float]:
+        """Return the cosine of each chunk that has a vector, −1 to 1, by exact arithmetic on the stored vectors."""
+        ...
+
+    def lexical_scores(self, question: str, limit: int, also: Sequence[int] = ()) -> Mapping[int, float]:
+        """Return the lexical relevance (0–1) of the `limit` best chunks, and of those in `also`."""
+        ...
+
+    def term_weights(self, question: str) -> Mapping[str, float]:
+        """Return the question's distinct terms, each with its weight: kind times inverse document frequency."""
+        ...
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
+        """Return the chunks that exist among `ids`."""
+        ...
+
+    def neighbours(self, chunk: Chunk, reach: int) -> list[Chunk]:
+        """Return the chunks of the same document within `reach` positions, in document order, itself included."""
+        ...
+
+    def text(self, document_id: int, start: int, end: int) -> str:
+        """Return characters [start, end) of the document's extracted text."""
+        ...
+
+
+class DocumentStore(Protocol):
+    """What ingestion needs of a knowledge base's store."""
+
+    def document(self, name: str) -> DocumentRecord | None:
+        """Return the document of this name."""
+        ...
+
+    def indexed_twin(self, sha256: str, name: str) -> DocumentRecord | None:
+        """Return the searchable document that has these bytes under another name than `name`."""
+        ...
+
+    def keep_original(self, source: Path, sha256: str) -> str:
+        """Copy the original into the knowledge base, durably, and return what it is stored as."""
+        ...
+
+    def put_documents(self, documents: Sequence[NewDocument]) -> None:
+        """Store documents, each in the place of an older one of its name, in one transaction."""
+        ...
+
+    def put_unindexed(self, row: DocumentRow) -> None:
+        """Record a duplicate or a failure. A failure never takes the place of a document that is searchable."""
+        ...

@@ -1,0 +1,27 @@
+"""From settings to a running application."""
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel
+
+from configs.environment import interface_language
+from configs.model_config import PROJECT_DIR, Settings
+from service.knowledge_qa import KnowledgeQA
+from service.library import SAMPLES, Library
+from service.models import Models
+
+
+def build_app(
+    settings: Settings, *, embeddings: Embeddings | None = None, llm: BaseChatModel | None = None
+) -> KnowledgeQA:
+    """Build the application.
+
+    Args:
+        embeddings: used in the place of the configured embedding; any LangChain one.
+        llm: used in the place of the configured language model; any LangChain chat model.
+
+    Raises:
+        ModelNotFound: weights are missing and `settings.missing_model` is "error".
+    """
+    library = Library(settings.data_dir, PROJECT_DIR / "knowledge_base" / SAMPLES / "content")
+    models = Models(settings, embeddings=embeddings, llm=llm)
+    return KnowledgeQA(settings, interface_language(settings), library, models)

@@ -1,0 +1,238 @@
+"""The façade: everything that an entry point may ask of the product."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from langchain_core.embeddings import Embeddings
+from langchain_text_splitters import TextSplitter
+
+from chains.answer import AnswerPlugs, answer_events
+from chains.ingest import IngestPipeline, SourceFile, ingest
+from chains.retrieve import DenseLeg, logistic, retrieve
+from configs.model_config import Settings
+from configs.prompts import PROMPTS
+from core.answers import (
+    AnswerEvent,
+    ProgressCallback,
+    Retrieval,
+    RetrievalSettings,
+    Turn,
+    ignore_progress,
+)
+from core.documents import DocumentRecord, IngestReport, KnowledgeBaseInfo
+from core.errors import DocumentNotFound, EmbedderMismatch
+from core.messages import Language, Message
+from loaders.registry import load_file
+from service.library import SAMPLES, Library
+from service.models import Models
+from splitters.chinese import ChineseTextSplitter
+from vectorstores.knowledge_store import KnowledgeStore
+
+_NO_VECTORS = Message(
+    "知识库“{name}”里有 {count} 块没有向量，检索只用词面匹配；运行 kb rebuild {name} 补上。",
+    "{count} chunks of the knowledge base “{name}” have no vectors: they are found lexically only. "
+    "Run kb rebuild {name}.",
+)
+_OTHER_SPLIT = Message(
+    "知识库“{name}”按 {stored} 字切分，当前设置是 {wanted} 字；运行 kb rebuild {name} 后生效。",
+    "The knowledge base “{name}” was split at {stored} characters, the setting is {wanted}; "
+    "run kb rebuild {name} to apply it.",
+)
+
+
+class KnowledgeQA:
+    """Knowledge bases, and questions to them. Threads may share an instance; build it with `service.factory.build_app`.
+
+    Every method that takes the name of a knowledge base raises `KnowledgeBaseNotFound` if there is none.
+    """
+
+    def __init__(self, settings: Settings, language: Language, library: Library, models: Models) -> None:
+        self.settings = settings
+        self.language = language
+        self._library = library
+        self._models = models
+
+    # --- knowledge bases -------------------------------------------------------------------------------------------
+
+    def knowledge_bases(self) -> list[KnowledgeBaseInfo]:
+        """Return every knowledge base; the samples come first."""
+        self._library.open(SAMPLES)
+        return self._library.infos()
+
+    def create(self, name: str) -> None:
+        """Create an empty knowledge base."""
+        self._library.create(name, chunk_chars=self.settings.chunk_chars)
+
+    def delete(self, name: str) -> None:
+        """Delete a knowledge base with its documents."""
+        self._library.delete(name)
+
+    def add(self, name: str, paths: Sequence[Path], progress: ProgressCallback = ignore_progress) -> IngestReport:
+        """Add files, and the files in folders at any depth; what is already there unchanged is left alone."""
+        return self._ingest(self._library.open(name), _source_files(paths), progress=progress)
+
+    def files(self, name: str) -> list[DocumentRecord]:
+        """Return the documents of a knowledge base, those that failed included, by name."""
+        return self._library.open(name).documents()
+
+    def remove(self, name: str, document: str) -> None:
+        """Remove a document; a duplicate that it stood for takes its place.
+
+        Raises:
+            DocumentNotFound: the knowledge base has no document of this name.
+        """
+        store = self._library.open(name)
+        record = store.document(document)
+        if record is None:
+            raise DocumentNotFound(kb=name, name=document)
+        heir = store.duplicate_of(record) if record.state == "indexed" else None
+        if heir is not None:
+            source = SourceFile(store.originals.path(heir.stored_as), heir.name)
+            self._ingest(store, [source], force=True)
+        store.delete_document(document)
+
+    def rebuild(self, name: str, progress: ProgressCallback = ignore_progress) -> IngestReport:
+        """Read every original again and index it with the settings in force; a file that fails keeps its old chunks."""
+        store = self._library.open(name)
+        self._declare_embedding(store)
+        store.set_manifest(chunk_chars=self.settings.chunk_chars, overlap_chars=self.settings.chunk_overlap_chars)
+        by_hand = {
+            path.relative_to(store.originals.folder).as_posix(): path for path in store.originals.put_in_by_hand()
+        }
+        stored = {
+            record.name: store.originals.path(record.stored_as)
+            for record in store.documents()
+            if record.state == "indexed"
+        }
+        files = [SourceFile(path, file) for file, path in (by_hand | stored).items()]
+        return self._ingest(store, files, force=True, progress=progress)
+
+    def refresh_samples(self, progress: ProgressCallback = ignore_progress) -> IngestReport:
+        """Index what is new or changed in the samples' folder."""
+        store = self._library.open(SAMPLES)
+        folder = store.originals.folder
+        files = [SourceFile(path, path.relative_to(folder).as_posix()) for path in store.originals.put_in_by_hand()]
+        return self._ingest(store, files, progress=progress)
+
+    # --- questions -------------------------------------------------------------------------------------------------
+
+    def search(self, question: str, kb: str = SAMPLES) -> Retrieval:
+        """Return every candidate for a question, kept or dropped and why, without answering it."""
+        store = self._library.open(kb)
+        return retrieve(question, store, self._retrieval_settings(store), self._dense(store))
+
+    def ask(self, question: str, kb: str = SAMPLES, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
+        """Answer a question from a knowledge base, as a stream of events; close the stream to stop."""
+        store = self._library.open(kb)
+        plugs = AnswerPlugs(
+            store=store,
+            dense=self._dense(store),
+            llm=self._models.llm,
+            template=PROMPTS[self.settings.prompt],
+            history_turns=self.settings.history_turns,
+            language=self.language,
+        )
+        return answer_events(question, plugs, self._retrieval_settings(store), history)
+
+    def notices(self, kb: str = SAMPLES) -> list[Message]:
+        """Return what the user should know: models that are missing, settings that a rebuild would apply."""
+        store = self._library.open(kb)
+        manifest, notices = store.manifest(), self._models.notices()
+        missing = store.chunks_without_vectors if self._models.embedding_name != "lexical" else 0
+        if missing:
+            notices.append(_NO_VECTORS.filled(name=kb, count=missing))
+        stored = manifest.get("chunk_chars", self.settings.chunk_chars)
+        if stored != self.settings.chunk_chars:
+            notices.append(_OTHER_SPLIT.filled(name=kb, stored=stored, wanted=self.settings.chunk_chars))
+        return notices
+
+    def close(self) -> None:
+        """Close every knowledge base."""
+        self._library.close()
+
+    # --- how a knowledge base is worked with -----------------------------------------------------------------------
+
+    def _ingest(
+        self,
+        store: KnowledgeStore,
+        files: Sequence[SourceFile],
+        *,
+        force: bool = False,
+        progress: ProgressCallback = ignore_progress,
+    ) -> IngestReport:
+        if not store.chunk_count:
+            self._declare_embedding(store)
+        limit = self.settings.max_file_mb
+        pipeline = IngestPipeline(
+            load=lambda path, name: load_file(path, name=name, max_mb=limit),
+            splitter=self._splitter(store),
+            embeddings=self._embeddings(store),
+        )
+        report = ingest(store, files, pipeline, force=force, progress=progress)
+        store.fold_index()
+        return report
+
+    def _splitter(self, store: KnowledgeStore) -> TextSplitter:
+        manifest = store.manifest()
+        return ChineseTextSplitter(
+            manifest.get("chunk_chars", self.settings.chunk_chars),
+            manifest.get("overlap_chars", self.settings.chunk_overlap_chars),
+        )
+
+    def _declare_embedding(self, store: KnowledgeStore) -> None:
+        if self._models.embedding_name != "lexical":
+            store.use_embedding(self._models.embedding_name, *self._models.fingerprint())
+
+    def _embeddings(self, store: KnowledgeStore) -> Embeddings | None:
+        """Return the embedding in force if it is the one that the knowledge base's vectors are of."""
+        stored = store.embedding
+        if stored is None or self._models.embedding_name == "lexical":
+            return None
+        if stored.fingerprint != self._models.fingerprint()[0]:
+            name = store.manifest().get("name", "")
+            raise EmbedderMismatch(name=name, stored=stored.name, configured=self._models.embedding_name)
+        return self._models.embeddings()
+
+    def _dense(self, store: KnowledgeStore) -> DenseLeg | None:
+        embeddings = self._embeddings(store)
+        if embeddings is None:
+            return None
+        calibration = self._models.calibration
+        return DenseLeg(embeddings, logistic(calibration.midpoint, calibration.scale))
+
+    def _retrieval_settings(self, store: KnowledgeStore) -> RetrievalSettings:
+        settings, weight, threshold = self.settings, self.settings.dense_weight, self.settings.threshold
+        return RetrievalSettings(
+            top_k=settings.top_k,
+            threshold=default_threshold(store.chunk_count) if threshold is None else threshold,
+            dense_weight=self._models.dense_weight if weight is None else weight,
+            passage_chars=settings.passage_chars,
+            context_chars=settings.context_chars,
+        )
+
+
+def default_threshold(chunk_count: int) -> float:
+    """Return the threshold of a knowledge base that has not been calibrated.
+
+    The more chunks, the better the best wrong one: the line that separates answerable from unanswerable questions
+    rises with the logarithm of their number (measured in `bench/retrieval.py`).
+    """
+    return 0.24 + 0.045 * math.log10(max(chunk_count, 10) / 10)
+
+
+def _source_files(paths: Sequence[Path]) -> list[SourceFile]:
+    """Return the files to add: a file by its name, a folder's by their path below it; hidden ones are left out."""
+    files: list[SourceFile] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(SourceFile(path, path.name))
+            continue
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        names = [(file, file.relative_to(path)) for file in inside]
+        files += [
+            SourceFile(file, name.as_posix())
+            for file, name in names
+            if not any(part.startswith((".", "~$")) for part in name.parts)
+        ]
+    return files

@@ -1,0 +1,240 @@
+"""One knowledge base on disk: `kb.sqlite` (the only truth), `content/` (originals), `index/` (derived)."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.terms import index_form
+from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument
+from core.vectors import Vector
+from vectorstores import records
+from vectorstores.database import Database
+from vectorstores.dense import DenseIndex, packed, unpacked
+from vectorstores.lexical import Collection, lexical_scores, term_weights
+from vectorstores.originals import Originals
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEmbedding:
+    """The embedding whose vectors a knowledge base holds."""
+
+    id: int
+    name: str
+    fingerprint: str
+    dimensions: int
+
+
+class KnowledgeStore:
+    """Documents, chunks and vectors of one knowledge base, and both legs of search over them.
+
+    Every write is one transaction: a reader, or a process that starts after a crash, sees all of it or nothing.
+    Threads may share an instance.
+
+    Args:
+        folder: the knowledge base's folder; created, with an empty database, if need be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.originals = Originals(folder / "content")
+        self._database = Database(folder / "kb.sqlite")
+        self._dense: DenseIndex | None = None
+
+    def close(self) -> None:
+        """Close the database's connections."""
+        self._database.close()
+
+    # --- the knowledge base itself ---------------------------------------------------------------------------------
+
+    def manifest(self) -> dict[str, Any]:
+        """Return every entry of the manifest."""
+        with self._database.snapshot() as connection:
+            return records.read_manifest(connection)
+
+    def set_manifest(self, **entries: Any) -> None:
+        """Set entries of the manifest; values must be JSON."""
+        with self._database.write() as connection:
+            records.write_manifest(connection, entries)
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of searchable chunks."""
+        return int(self.manifest().get("chunk_count", 0))
+
+    @property
+    def chunks_without_vectors(self) -> int:
+        """Number of searchable chunks that the dense leg cannot find."""
+        with self._database.snapshot() as connection:
+            vectors = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+            return int(records.read_manifest(connection).get("chunk_count", 0)) - int(vectors)
+
+    @property
+    def embedding(self) -> StoredEmbedding | None:
+        """The embedding whose vectors are stored; None for a knowledge base without a dense leg."""
+        with self._database.snapshot() as connection:
+            row = connection.execute("SELECT * FROM embeddings ORDER BY id DESC LIMIT 1").fetchone()
+        return StoredEmbedding(**dict(row)) if row else None
+
+    def use_embedding(self, name: str, fingerprint: str, dimensions: int) -> None:
+        """Declare the embedding of all vectors to come; vectors of another one are deleted."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM embeddings WHERE fingerprint <> ?", (fingerprint,))
+            connection.execute(
+                "INSERT INTO embeddings (name, fingerprint, dimensions) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (name, fingerprint, dimensions),
+            )
+        self._dense = None
+
+    # --- documents -------------------------------------------------------------------------------------------------
+
+    def documents(self) -> list[DocumentRecord]:
+        """Return every document, in the order of their names."""
+        with self._database.snapshot() as connection:
+            rows = connection.execute(f"{records.SELECT_DOCUMENTS} ORDER BY name")
+            return [records.as_document(row) for row in rows]
+
+    def document(self, name: str) -> DocumentRecord | None:
+        """Return the document of this name."""
+        return self._one("name = ?", name)
+
+    def indexed_twin(self, sha256: str, name: str) -> DocumentRecord | None:
+        """Return the searchable document that has these bytes under another name than `name`."""
+        return self._one("sha256 = ? AND state = 'indexed' AND name <> ?", sha256, name)
+
+    def duplicate_of(self, document: DocumentRecord) -> DocumentRecord | None:
+        """Return a document that was set aside because `document` has the same bytes."""
+        return self._one("sha256 = ? AND state = 'duplicate' AND name <> ?", document.sha256, document.name)
+
+    def keep_original(self, source: Path, sha256: str) -> str:
+        """Copy the original into `content/`, durably, and return what it is stored as."""
+        return self.originals.keep(source, sha256)
+
+    def put_documents(self, documents: Sequence[NewDocument]) -> None:
+        """Store documents with their chunks and vectors, each in the place of an older one of its name."""
+        prepared = [
+            ([index_form(text) for text in new.indexed_texts], None if new.vectors is None else packed(new.vectors))
+            for new in documents
+        ]
+        embedding, old_originals = self.embedding, []
+        with self._database.write() as connection:
+            for new, (forms, blobs) in zip(documents, prepared, strict=True):
+                old_originals.append(records.delete_document(connection, new.row.name))
+                document_id = records.insert_document(connection, new.row)
+                records.insert_text(connection, document_id, new.text)
+                ids = records.insert_chunks(connection, document_id, new.chunks, forms)
+                if blobs is not None and embedding:
+                    records.insert_vectors(connection, embedding.id, ids, blobs)
+        self._forget_originals(old_originals)
+
+    def put_unindexed(self, row: DocumentRow) -> None:
+        """Record a duplicate or a failure. A failure never takes the place of a document that is searchable."""
+        with self._database.write() as connection:
+            old = connection.execute("SELECT state FROM documents WHERE name = ?", (row.name,)).fetchone()
+            if row.state == "failed" and old and old["state"] != "failed":
+                return
+            old_original = records.delete_document(connection, row.name)
+            records.insert_document(connection, row)
+        self._forget_originals([old_original])
+
+    def delete_document(self, name: str) -> bool:
+        """Delete a document and everything that came of it; return whether there was one."""
+        with self._database.write() as connection:
+            old_original = records.delete_document(connection, name)
+        self._forget_originals([old_original])
+        return old_original is not None
+
+    def _one(self, condition: str, *values: str) -> DocumentRecord | None:
+        with self._database.snapshot() as connection:
+            row = connection.execute(f"{records.SELECT_DOCUMENTS} WHERE {condition} ORDER BY id", values).fetchone()
+            return records.as_document(row) if row else None
+
+    def _forget_originals(self, stored_as: Iterable[str | None]) -> None:
+        for name in stored_as:
+            if name and not self._one("stored_as = ?", name):
+                self.originals.remove(name)
+
+    # --- search ----------------------------------------------------------------------------------------------------
+
+    def lexical_scores(self, question: str, limit: int, also: Sequence[int] = ()) -> Mapping[int, float]:
+        """Return the lexical relevance (0–1) of the `limit` best chunks and of those in `also`, best first."""
+        with self._database.snapshot() as connection:
+            return lexical_scores(connection, _collection(connection), question, limit, also)
+
+    def term_weights(self, question: str) -> Mapping[str, float]:
+        """Return the question's distinct terms, each with its weight: kind times inverse document frequency."""
+        with self._database.snapshot() as connection:
+            return term_weights(connection, _collection(connection), question)
+
+    def nearest(self, vector: Vector, limit: int) -> list[int]:
+        """Return the ids of the `limit` chunks nearest to a unit vector of shape (dimensions,), nearest first."""
+        index = self._dense_index()
+        if index is None:
+            return []
+        with self._database.snapshot() as connection:
+            generation = records.read_manifest(connection).get("generation", 0)
+            return index.nearest(connection, generation, vector, limit)
+
+    def cosines(self, vector: Vector, ids: Iterable[int]) -> dict[int, float]:
+        """Return the cosine (−1 to 1) between a unit vector and each of the chunks that has one."""
+        embedding, wanted = self.embedding, list(ids)
+        if embedding is None or not wanted:
+            return {}
+        marks = ",".join("?" * len(wanted))
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                f"SELECT chunk_id, vector FROM vectors WHERE embedding_id = ? AND chunk_id IN ({marks})",
+                (embedding.id, *wanted),
+            ).fetchall()
+        if not rows:
+            return {}
+        similarity = unpacked([row["vector"] for row in rows]) @ vector
+        return {row["chunk_id"]: float(value) for row, value in zip(rows, similarity, strict=True)}
+
+    def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
+        """Return the chunks that exist among `ids`."""
+        marks = ",".join("?" * len(ids))
+        return {chunk.id: chunk for chunk in self._chunks(f"c.id IN ({marks})", *ids)}
+
+    def neighbours(self, chunk: Chunk, reach: int) -> list[Chunk]:
+        """Return the chunks of the same document within `reach` positions, in document order, itself included."""
+        condition = "c.document_id = ? AND c.ordinal BETWEEN ? AND ? ORDER BY c.ordinal"
+        return self._chunks(condition, chunk.document_id, chunk.ordinal - reach, chunk.ordinal + reach)
+
+    def document_chunks(self, name: str) -> list[Chunk]:
+        """Return the chunks of a document, in document order."""
+        return self._chunks("d.name = ? ORDER BY c.ordinal", name)
+
+    def text(self, document_id: int, start: int, end: int) -> str:
+        """Return characters [start, end) of the document's extracted text."""
+        with self._database.snapshot() as connection:
+            return records.read_text(connection, document_id, start, end)
+
+    def fold_index(self) -> None:
+        """Bring the FAISS file up to date if enough has changed; search is right either way."""
+        index = self._dense_index()
+        if index is not None:
+            with self._database.snapshot() as connection:
+                index.fold(connection, records.read_manifest(connection).get("generation", 0))
+
+    def _chunks(self, condition: str, *values: Any) -> list[Chunk]:
+        with self._database.snapshot() as connection:
+            rows = connection.execute(f"{records.SELECT_CHUNKS} WHERE {condition}", values).fetchall()
+            return [records.as_chunk(connection, row) for row in rows]
+
+    def _dense_index(self) -> DenseIndex | None:
+        embedding = self.embedding
+        if embedding is None:
+            return None
+        if self._dense is None or self._dense.fingerprint != embedding.fingerprint:
+            path = self.folder / "index" / f"embedding-{embedding.id}.faiss"
+            self._dense = DenseIndex(path, embedding.id, embedding.fingerprint, embedding.dimensions)
+        return self._dense
+
+
+def _collection(connection: sqlite3.Connection) -> Collection:
+    manifest = records.read_manifest(connection)
+    count = manifest.get("chunk_count", 0)
+    return Collection(count, manifest["total_length"] / count if count else 1.0)

@@ -1,0 +1,136 @@
+"""The lexical leg: n-gram BM25 whose scores are a share of the highest score that the question could reach.
+
+BM25 as in Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009). FTS5 finds candidates by the rarer
+terms; they are then scored exactly here, because FTS5's own ranking knows neither the terms' kinds nor our parameters.
+"""
+
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.terms import IndexForm, TermKind, index_terms, occurrences, question_terms
+
+_K1 = 0.6  # the plateau is broad: 0.4–1.0 changes R@1 by less than half a point
+_B = 0.3
+_POOLING = 0.5  # weight of the best chunk of the same document
+_FREQUENT_SHARE = 0.2  # terms in more of the chunks than this find no candidates, they only score
+_MIN_CANDIDATES = 200
+_BATCH = 500  # ids in one statement
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    text: str
+    kind: TermKind
+    frequency: int  # chunks that hold it
+    weight: float  # kind's weight times inverse document frequency
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Statistics of the indexed chunks: how many, and their mean length in terms of `IndexForm.length`."""
+
+    chunk_count: int
+    mean_length: float
+
+
+def add_terms(connection: sqlite3.Connection, rows: Iterable[tuple[int, IndexForm]]) -> None:
+    """Index chunks by their terms; `rows` are (chunk id, form)."""
+    connection.executemany(
+        "INSERT INTO chunk_terms (rowid, terms) VALUES (?, ?)", ((id, " ".join(index_terms(form))) for id, form in rows)
+    )
+
+
+def remove_terms(connection: sqlite3.Connection, rows: Iterable[tuple[int, IndexForm]]) -> None:
+    """Take chunks out of the term index; a contentless table must be told the terms that went in."""
+    connection.executemany(
+        "INSERT INTO chunk_terms (chunk_terms, rowid, terms) VALUES ('delete', ?, ?)",
+        ((id, " ".join(index_terms(form))) for id, form in rows),
+    )
+
+
+def lexical_scores(
+    connection: sqlite3.Connection, collection: Collection, question: str, limit: int, also: Sequence[int] = ()
+) -> Mapping[int, float]:
+    """Return the lexical relevance (0–1) of the `limit` best chunks and of those in `also`, best first."""
+    terms = _weighted(connection, collection, question_terms(question))
+    reachable = sum(term.weight for term in terms) * (_K1 + 1)
+    if not reachable:
+        return dict.fromkeys(also, 0.0)
+    candidates = _candidates(connection, collection, terms, max(limit, _MIN_CANDIDATES))
+    scores: dict[int, float] = {}
+    documents: dict[int, int] = {}
+    for row in _rows(connection, [*candidates, *(id for id in also if id not in set(candidates))]):
+        scores[row["id"]] = _bm25(terms, row["runs"], row["length"], collection.mean_length) / reachable
+        documents[row["id"]] = row["document_id"]
+    pooled = _pooled(scores, documents)
+    ranked = sorted(pooled, key=lambda chunk: (-pooled[chunk], chunk))
+    wanted = dict.fromkeys([*ranked[:limit], *also])
+    return {id: pooled.get(id, 0.0) for id in wanted}
+
+
+def term_weights(connection: sqlite3.Connection, collection: Collection, question: str) -> Mapping[str, float]:
+    """Return the question's distinct terms, each with its weight: kind times inverse document frequency."""
+    return {term.text: term.weight for term in _weighted(connection, collection, question_terms(question))}
+
+
+def _weighted(connection: sqlite3.Connection, collection: Collection, kinds: Mapping[str, TermKind]) -> list[_Term]:
+    terms = []
+    for text, kind in kinds.items():
+        row = connection.execute("SELECT doc FROM term_statistics WHERE term = ?", (text,)).fetchone()
+        frequency = row["doc"] if row else 0
+        idf = math.log1p((collection.chunk_count - frequency + 0.5) / (frequency + 0.5))
+        terms.append(_Term(text, kind, frequency, kind.value * idf))
+    return terms
+
+
+def _candidates(
+    connection: sqlite3.Connection, collection: Collection, terms: Sequence[_Term], limit: int
+) -> list[int]:
+    present = [term for term in terms if term.frequency]
+    telling = [
+        term
+        for term in present
+        if term.kind is not TermKind.UNIGRAM and term.frequency <= max(limit, collection.chunk_count * _FREQUENT_SHARE)
+    ]
+    found = _matching(connection, telling or present, limit)
+    if len(found) < limit and telling:  # few chunks share a bigram or word: let single characters find the rest
+        seen = set(found)
+        found += [id for id in _matching(connection, present, limit) if id not in seen]
+    return found[:limit]
+
+
+def _matching(connection: sqlite3.Connection, terms: Sequence[_Term], limit: int) -> list[int]:
+    if not terms:
+        return []
+    query = " OR ".join(f'"{term.text}"' for term in terms)
+    rows = connection.execute(
+        "SELECT rowid FROM chunk_terms WHERE chunk_terms MATCH ? ORDER BY rank LIMIT ?", (query, limit)
+    )
+    return [row["rowid"] for row in rows]
+
+
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterable[sqlite3.Row]:
+    for start in range(0, len(ids), _BATCH):
+        batch = ids[start : start + _BATCH]
+        marks = ",".join("?" * len(batch))
+        yield from connection.execute(f"SELECT id, document_id, runs, length FROM chunks WHERE id IN ({marks})", batch)
+
+
+def _bm25(terms: Sequence[_Term], runs: str, length: int, mean_length: float) -> float:
+    saturation = _K1 * (1 - _B + _B * length / mean_length)
+    score = 0.0
+    for term in terms:
+        count = occurrences(term.text, term.kind, runs)
+        if count:
+            score += term.weight * count * (_K1 + 1) / (count + saturation)
+    return score
+
+
+def _pooled(scores: Mapping[int, float], documents: Mapping[int, int]) -> dict[int, float]:
+    """Mix each chunk's score with the best of its document: the best chunk's own score stays as it is."""
+    best: dict[int, float] = {}
+    for id, score in scores.items():
+        best[documents[id]] = max(best.get(documents[id], 0.0), score)
+    return {id: (score + _POOLING * best[documents[id]]) / (1 + _POOLING) for id, score in scores.items()}

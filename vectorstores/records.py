@@ -1,0 +1,158 @@
+"""Rows of `kb.sqlite`: writing them within a transaction, and reading them as the product's nouns."""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from langchain_core.documents import Document
+
+from analysis.terms import IndexForm
+from core.documents import Chunk, DocumentRecord, DocumentRow
+from core.messages import Message
+from vectorstores.lexical import add_terms, remove_terms
+
+BLOCK_CHARS = 8192  # characters of one row of `text_blocks`
+
+SELECT_DOCUMENTS = """
+    SELECT d.*, (SELECT count(*) FROM chunks c WHERE c.document_id = d.id) AS chunks FROM documents d
+"""
+SELECT_CHUNKS = """
+    SELECT c.id, c.document_id, c.ordinal, c.start, c."end", c.heading, c.kind, c.page, c.slide, c.sheet, c.row,
+           d.name AS source
+    FROM chunks c JOIN documents d ON d.id = c.document_id
+"""
+
+
+def insert_document(connection: sqlite3.Connection, row: DocumentRow) -> int:
+    """Insert a document and return its id."""
+    values = asdict(row) | {"reason": json.dumps(asdict(row.reason)) if row.reason else None, "added_at": time.time()}
+    columns = ", ".join(values)
+    marks = ", ".join(f":{name}" for name in values)
+    return connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values).lastrowid or 0
+
+
+def delete_document(connection: sqlite3.Connection, name: str) -> str | None:
+    """Delete a document and all that came of it; return what its original was stored as, None if there was none."""
+    row = connection.execute("SELECT id, stored_as FROM documents WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    chunks = connection.execute("SELECT id, runs, length FROM chunks WHERE document_id = ?", (row["id"],)).fetchall()
+    forms = [IndexForm(chunk["runs"], chunk["length"]) for chunk in chunks]
+    remove_terms(connection, zip((chunk["id"] for chunk in chunks), forms, strict=True))
+    connection.execute("DELETE FROM documents WHERE id = ?", (row["id"],))
+    count_chunks(connection, -len(forms), -sum(form.length for form in forms))
+    return str(row["stored_as"])
+
+
+def insert_text(connection: sqlite3.Connection, document_id: int, text: str) -> None:
+    """Insert a document's extracted text in blocks, so that a short range is read without the rest."""
+    blocks = (
+        (document_id, ordinal, text[start : start + BLOCK_CHARS])
+        for ordinal, start in enumerate(range(0, len(text), BLOCK_CHARS))
+    )
+    connection.executemany("INSERT INTO text_blocks (document_id, ordinal, text) VALUES (?, ?, ?)", blocks)
+
+
+def insert_chunks(
+    connection: sqlite3.Connection, document_id: int, chunks: Sequence[Document], forms: Sequence[IndexForm]
+) -> list[int]:
+    """Insert a document's chunks with their terms and return their ids."""
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+    first_id = (last["seq"] if last else 0) + 1
+    ids = list(range(first_id, first_id + len(chunks)))
+    rows = (
+        _chunk_values(id, document_id, ordinal, chunk, form)
+        for ordinal, (id, chunk, form) in enumerate(zip(ids, chunks, forms, strict=True))
+    )
+    connection.executemany(
+        """INSERT INTO chunks (id, document_id, ordinal, start, "end", kind, heading, page, slide, sheet, row, sha256,
+                               runs, length)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        rows,
+    )
+    add_terms(connection, zip(ids, forms, strict=True))
+    count_chunks(connection, len(forms), sum(form.length for form in forms))
+    return ids
+
+
+def insert_vectors(
+    connection: sqlite3.Connection, embedding_id: int, ids: Sequence[int], blobs: Sequence[bytes]
+) -> None:
+    """Insert the vectors of chunks."""
+    connection.executemany(
+        "INSERT INTO vectors (embedding_id, chunk_id, vector) VALUES (?, ?, ?)",
+        ((embedding_id, id, blob) for id, blob in zip(ids, blobs, strict=True)),
+    )
+
+
+def read_manifest(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return every entry of the manifest."""
+    return {row["key"]: json.loads(row["value"]) for row in connection.execute("SELECT key, value FROM manifest")}
+
+
+def write_manifest(connection: sqlite3.Connection, entries: dict[str, Any]) -> None:
+    """Set entries of the manifest."""
+    connection.executemany(
+        "INSERT INTO manifest (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        ((key, json.dumps(value, ensure_ascii=False)) for key, value in entries.items()),
+    )
+
+
+def count_chunks(connection: sqlite3.Connection, chunks: int, length: int) -> None:
+    """Add to the totals that BM25 needs, and start a new generation for whatever is cached of the old one."""
+    manifest = read_manifest(connection)
+    write_manifest(
+        connection,
+        {
+            "chunk_count": manifest.get("chunk_count", 0) + chunks,
+            "total_length": manifest.get("total_length", 0) + length,
+            "generation": manifest.get("generation", 0) + 1,
+        },
+    )
+
+
+def read_text(connection: sqlite3.Connection, document_id: int, start: int, end: int) -> str:
+    """Return characters [start, end) of a document's extracted text."""
+    first, last = start // BLOCK_CHARS, max(start, end - 1) // BLOCK_CHARS
+    rows = connection.execute(
+        "SELECT text FROM text_blocks WHERE document_id = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal",
+        (document_id, first, last),
+    )
+    text = "".join(row["text"] for row in rows)
+    return text[start - first * BLOCK_CHARS : end - first * BLOCK_CHARS]
+
+
+def as_document(row: sqlite3.Row) -> DocumentRecord:
+    """Return a row of `SELECT_DOCUMENTS` as a noun."""
+    values = dict(row)
+    reason = values.pop("reason")
+    return DocumentRecord(**values, reason=Message(**json.loads(reason)) if reason else None)
+
+
+def as_chunk(connection: sqlite3.Connection, row: sqlite3.Row) -> Chunk:
+    """Return a row of `SELECT_CHUNKS` as a noun, with its text."""
+    return Chunk(**dict(row), text=read_text(connection, row["document_id"], row["start"], row["end"]))
+
+
+def _chunk_values(id: int, document_id: int, ordinal: int, chunk: Document, form: IndexForm) -> tuple[Any, ...]:
+    known = chunk.metadata
+    return (
+        id,
+        document_id,
+        ordinal,
+        known["start"],
+        known["end"],
+        known.get("kind", "text"),
+        known.get("heading", ""),
+        known.get("page"),
+        known.get("slide"),
+        known.get("sheet"),
+        known.get("row"),
+        hashlib.sha256(chunk.page_content.encode("utf-8", "surrogatepass")).hexdigest(),
+        form.runs,
+        form.length,
+    )
