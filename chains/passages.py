@@ -29,7 +29,7 @@ class _Range:
         """Tell whether the two would be one text; rows stay apart, each with its own row number."""
         return (
             self.document_id == other.document_id
-            and self.hits[0].chunk.kind == other.hits[0].chunk.kind != "row"
+            and "row" not in (self.hits[0].chunk.kind, other.hits[0].chunk.kind)
             and self.start <= other.end + _TOUCHING_CHARS
             and other.start <= self.end + _TOUCHING_CHARS
         )

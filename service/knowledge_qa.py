@@ -20,7 +20,7 @@ from core.answers import (
     Turn,
     ignore_progress,
 )
-from core.documents import DocumentRecord, IngestReport, KnowledgeBaseInfo
+from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInfo
 from core.errors import DocumentNotFound, EmbedderMismatch
 from core.messages import Language, Message
 from loaders.registry import load_file
@@ -75,6 +75,10 @@ class KnowledgeQA:
     def files(self, name: str) -> list[DocumentRecord]:
         """Return the documents of a knowledge base, those that failed included, by name."""
         return self._library.open(name).documents()
+
+    def chunks(self, name: str, document: str) -> list[Chunk]:
+        """Return the chunks of a document, in document order."""
+        return self._library.open(name).document_chunks(document)
 
     def remove(self, name: str, document: str) -> None:
         """Remove a document; a duplicate that it stood for takes its place.
