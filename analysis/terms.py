@@ -26,7 +26,9 @@ _QUESTION_PHRASES = """
     请问 是不是 能不能 可不可以 有没有 是否 吗 呢 么
 """
 _QUESTION_WORDS = """
-    what which who whom whose when where why how please does did do is are was were the a an of in to
+    what which who whom whose when where why how please does did do is are was were be been can could will would should
+    the a an this that these those there it its i me my we our you your he his she her they their
+    of in to for on at by with from as and or
 """
 _QUESTION = re.compile(
     "|".join(sorted(_QUESTION_PHRASES.split(), key=len, reverse=True))  # the longest of those that match
@@ -69,6 +71,11 @@ def index_form(text: str) -> IndexForm:
     return IndexForm(" ".join(pieces), length)
 
 
+def is_searchable(text: str) -> bool:
+    """Tell whether a text holds anything that a term could be made of."""
+    return _TOKEN.search(text) is not None
+
+
 def index_terms(form: IndexForm) -> list[str]:
     """Return every term of an indexed text with repetitions, unigrams and bigrams of each run and the words."""
     terms: list[str] = []
@@ -95,7 +102,7 @@ def question_terms(question: str) -> dict[str, TermKind]:
 
 def kind_of(term: str) -> TermKind:
     """Return the kind of a term produced by this module."""
-    if not _IS_IDEOGRAPH.match(term):
+    if term.isascii() or not _IS_IDEOGRAPH.match(term):
         return TermKind.WORD
     return TermKind.UNIGRAM if len(term) == 1 else TermKind.BIGRAM
 

@@ -63,13 +63,15 @@ class _Run:
     pipeline: IngestPipeline
     progress: ProgressCallback
     batch: list[_Split] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)  # names and hashes in the batch
+    waiting_chunks: int = 0
     reports: dict[str, FileReport] = field(default_factory=dict)
 
     def take(self, file: SourceFile, *, force: bool) -> None:
         if not file.path.is_file():
             raise MissingFile(name=file.name)
         sha256 = _sha256(file.path)
-        if any(sha256 == waiting.row.sha256 or file.name == waiting.row.name for waiting in self.batch):
+        if not self.waiting.isdisjoint((sha256, file.name)):
             self.flush()  # so that the store can tell whether this file is the same
         known = self.store.document(file.name)
         if known and known.sha256 == sha256 and known.state != "failed" and not force:
@@ -84,8 +86,11 @@ class _Run:
             self.reports[file.name] = FileReport(file.name, "duplicate", reason, pages=twin.pages)
         else:
             replaces = known is not None and known.state == "indexed"
-            self.batch.append(self._split(file, sha256, "replaced" if replaces else "added"))
-            if sum(len(waiting.chunks) for waiting in self.batch) >= _BATCH_CHUNKS:
+            split = self._split(file, sha256, "replaced" if replaces else "added")
+            self.batch.append(split)
+            self.waiting |= {sha256, file.name}
+            self.waiting_chunks += len(split.chunks)
+            if self.waiting_chunks >= _BATCH_CHUNKS:
                 self.flush()
 
     def fail(self, file: SourceFile, error: LoadError) -> None:
@@ -112,6 +117,8 @@ class _Run:
                 split.row.name, split.outcome, chunks=len(split.chunks), pages=split.row.pages
             )
         self.batch.clear()
+        self.waiting.clear()
+        self.waiting_chunks = 0
 
     def _split(self, file: SourceFile, sha256: str, outcome: FileOutcome) -> _Split:
         parts = self.pipeline.load(file.path, file.name)

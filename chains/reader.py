@@ -1,24 +1,28 @@
 """The embedded reader: answers without a language model, by quoting the sentences most likely to hold the answer.
 
 A sentence scores by how much of the question it covers, alone and with the sentence before it, by the relevance of
-the chunk it stands in, and by whether it holds the kind of thing that is asked for close
-to what it matched. Quotes are never reworded.
+the chunk it stands in, and by whether it holds the kind of thing that is asked for close to what it matched. Terms that
+the title or heading has said already tell its sentences little apart, so they count less. Quotes are never reworded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from analysis.answer_types import asked_type, asked_unit
 from analysis.folding import fold
 from analysis.sentences import Span, sentence_spans
 from analysis.terms import TermKind, index_form, kind_of, occurrences
 from core.answers import Hit, Passage
+from core.documents import Chunk
 
 _SENTENCES = 2
 _CONTEXT = 0.3  # weight of what is covered together with the sentence before
 _TYPE_BONUS = 0.2
 _CLOSENESS_BONUS = 0.3
 _UNIT_BONUS = 0.2
+_CHUNK_WEIGHT = 3.0  # weight of the chunk's relevance against the best chunk's
+_TITLE_DISCOUNT = 0.25  # weight of a term that stands in the document's name or the heading
 _NEIGHBOUR_SHARE = 0.7  # relevance of text that a hit grew by, against the hit's own
 _WHOLE_ROW_CHARS = 300
 
@@ -48,20 +52,25 @@ def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weight
         weights: weight of each of the question's terms.
     """
     question = fold(question)
-    best = max((passage.relevance for passage in passages), default=0.0)
-    quotes = [
-        Quote(
-            number,
-            passage.start + unit.span.start,
-            passage.start + unit.span.end,
-            unit.span.of(passage.text),
-            _score(question, unit, weights) + _chunk_relevance(passage, unit.span, hits) / best,
-        )
-        for number, passage in enumerate(passages)
-        for unit in _units(passage)
-    ]
+    best = max((passage.relevance for passage in passages), default=0.0) or 1.0
+    quotes = []
+    for number, passage in enumerate(passages):
+        telling = _discounted(weights, passage.chunk)
+        for unit in _units(passage):
+            relevance = _chunk_relevance(passage, unit.span, hits) / best
+            score = _score(question, unit, telling) + _CHUNK_WEIGHT * relevance
+            start, end = passage.start + unit.span.start, passage.start + unit.span.end
+            quotes.append(Quote(number, start, end, unit.span.of(passage.text), score))
     chosen = sorted(quotes, key=lambda quote: -quote.score)[:_SENTENCES]
     return _joined(sorted(chosen, key=lambda quote: (quote.passage, quote.start)), passages)
+
+
+def _discounted(weights: Mapping[str, float], chunk: Chunk) -> dict[str, float]:
+    said = index_form(f"{PurePosixPath(chunk.source).stem} {chunk.heading}").runs
+    return {
+        term: weight * (_TITLE_DISCOUNT if occurrences(term, kind_of(term), said) else 1)
+        for term, weight in weights.items()
+    }
 
 
 def _joined(quotes: Sequence[Quote], passages: Sequence[Passage]) -> list[Quote]:

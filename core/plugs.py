@@ -57,7 +57,7 @@ class DocumentStore(Protocol):
         ...
 
     def keep_original(self, source: Path, sha256: str) -> str:
-        """Copy the original into the knowledge base, durably, and return what it is stored as."""
+        """Copy the original into the knowledge base and return what it will be stored as."""
         ...
 
     def put_documents(self, documents: Sequence[NewDocument]) -> None:

@@ -222,7 +222,7 @@ def default_threshold(chunk_count: int) -> float:
     The more chunks, the better the best wrong one: the line that separates answerable from unanswerable questions
     rises with the logarithm of their number (measured in `bench/retrieval.py`).
     """
-    return 0.24 + 0.045 * math.log10(max(chunk_count, 10) / 10)
+    return 0.24 + 0.055 * math.log10(max(chunk_count, 5) / 5)
 
 
 def _source_files(paths: Sequence[Path]) -> list[SourceFile]:

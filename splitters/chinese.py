@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from langchain_text_splitters import TextSplitter
 
 from analysis.sentences import Span
-from analysis.terms import index_form
+from analysis.terms import is_searchable
 from splitters.packing import pack_sentences, pack_table
 
 _HARD_LIMIT_FACTOR = 2
@@ -157,7 +157,7 @@ def _as_documents(text: str, pieces: Sequence[_Piece]) -> list[Document]:
     chunks, seen = [], set()
     for piece in pieces:
         content = piece.span.of(text)
-        if content in seen or not index_form(content).length:
+        if content in seen or not is_searchable(content):
             continue
         seen.add(content)
         offsets = {"start": piece.span.start, "end": piece.span.end}

@@ -109,7 +109,7 @@ class KnowledgeStore:
         return self._one("sha256 = ? AND state = 'duplicate' AND name <> ?", document.sha256, document.name)
 
     def keep_original(self, source: Path, sha256: str) -> str:
-        """Copy the original into `content/`, durably, and return what it is stored as."""
+        """Copy the original into `content/`; it counts once the document that it belongs to is stored."""
         return self.originals.keep(source, sha256)
 
     def put_documents(self, documents: Sequence[NewDocument]) -> None:
@@ -118,16 +118,19 @@ class KnowledgeStore:
             ([index_form(text) for text in new.indexed_texts], None if new.vectors is None else packed(new.vectors))
             for new in documents
         ]
-        embedding, old_originals = self.embedding, []
+        embedding, replaced = self.embedding, set()
+        self.originals.settle()
         with self._database.write() as connection:
             for new, (forms, blobs) in zip(documents, prepared, strict=True):
-                old_originals.append(records.delete_document(connection, new.row.name))
+                replaced.add(records.delete_document(connection, new.row.name))
                 document_id = records.insert_document(connection, new.row)
                 records.insert_text(connection, document_id, new.text)
                 ids = records.insert_chunks(connection, document_id, new.chunks, forms)
                 if blobs is not None and embedding:
                     records.insert_vectors(connection, embedding.id, ids, blobs)
-        self._forget_originals(old_originals)
+            lengths = [form.length for forms, _ in prepared for form in forms]
+            records.count_chunks(connection, len(lengths), sum(lengths))
+        self._forget_originals(replaced)
 
     def put_unindexed(self, row: DocumentRow) -> None:
         """Record a duplicate or a failure. A failure never takes the place of a document that is searchable."""
@@ -135,26 +138,26 @@ class KnowledgeStore:
             old = connection.execute("SELECT state FROM documents WHERE name = ?", (row.name,)).fetchone()
             if row.state == "failed" and old and old["state"] != "failed":
                 return
-            old_original = records.delete_document(connection, row.name)
+            replaced = records.delete_document(connection, row.name)
             records.insert_document(connection, row)
-        self._forget_originals([old_original])
+        self._forget_originals({replaced})
 
     def delete_document(self, name: str) -> bool:
         """Delete a document and everything that came of it; return whether there was one."""
         with self._database.write() as connection:
-            old_original = records.delete_document(connection, name)
-        self._forget_originals([old_original])
-        return old_original is not None
+            deleted = records.delete_document(connection, name)
+        self._forget_originals({deleted})
+        return deleted is not None
 
     def _one(self, condition: str, *values: str) -> DocumentRecord | None:
         with self._database.snapshot() as connection:
             row = connection.execute(f"{records.SELECT_DOCUMENTS} WHERE {condition} ORDER BY id", values).fetchone()
             return records.as_document(row) if row else None
 
-    def _forget_originals(self, stored_as: Iterable[str | None]) -> None:
-        for name in stored_as:
-            if name and not self._one("stored_as = ?", name):
-                self.originals.remove(name)
+    def _forget_originals(self, candidates: set[str | None]) -> None:
+        """Delete the originals that no document refers to any more."""
+        names = {name for name in candidates if name}
+        self.originals.remove(name for name in names if not self._one("stored_as = ?", name))
 
     # --- search ----------------------------------------------------------------------------------------------------
 

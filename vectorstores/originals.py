@@ -2,11 +2,16 @@
 
 import os
 import re
+import shutil
 import tempfile
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-_COPY_BYTES = 1 << 20
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
+_STORED_NAME = re.compile(r"[0-9a-f]{64}\b")
+_SYNC_THREADS = 8  # a journalling file system commits what several threads sync at once in one go
 
 
 class Originals:
@@ -17,25 +22,38 @@ class Originals:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._unsettled: dict[str, Path] = {}
 
     def keep(self, source: Path, sha256: str) -> str:
-        """Copy `source` here, durably, and return the name it is stored under. Keeping the same bytes twice is free."""
-        if source.resolve().is_relative_to(self.folder.resolve()):
-            return source.resolve().relative_to(self.folder.resolve()).as_posix()
-        suffix = source.suffix.lower() if _SUFFIX.fullmatch(source.suffix) else ""
-        stored_as = sha256 + suffix
-        if not self.path(stored_as).exists():
+        """Copy `source` here and return the name it will have once it is settled. Keeping the same bytes twice is free."""
+        if source.is_relative_to(self.folder):
+            return source.relative_to(self.folder).as_posix()
+        stored_as = sha256 + (source.suffix.lower() if _SUFFIX.fullmatch(source.suffix) else "")
+        if stored_as not in self._unsettled and not self.path(stored_as).exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            _copy_durably(source, self.path(stored_as))
+            partial = self.path(f".partial-{os.getpid()}-{threading.get_ident()}-{stored_as}")
+            shutil.copyfile(source, partial)
+            self._unsettled[stored_as] = partial
         return stored_as
+
+    def settle(self) -> None:
+        """Give every copy its name, after its bytes have reached the disk: a name never stands for half a file."""
+        unsettled, self._unsettled = self._unsettled, {}
+        with ThreadPoolExecutor(_SYNC_THREADS) as threads:
+            list(threads.map(_sync, unsettled.values()))
+        for stored_as, partial in unsettled.items():
+            partial.replace(self.path(stored_as))
+        if unsettled:
+            _sync_folder(self.folder)
 
     def path(self, stored_as: str) -> Path:
         """Return where the original is."""
         return self.folder / stored_as
 
-    def remove(self, stored_as: str) -> None:
-        """Delete an original; one that is gone already is no error."""
-        self.path(stored_as).unlink(missing_ok=True)
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete originals; one that is gone already is no error."""
+        for stored_as in names:
+            self.path(stored_as).unlink(missing_ok=True)
 
     def put_in_by_hand(self) -> list[Path]:
         """Return the files here that this program did not store, sorted; hidden files do not count."""
@@ -44,7 +62,7 @@ class Originals:
         return sorted(
             path
             for path in self.folder.rglob("*")
-            if path.is_file() and not path.name.startswith((".", "~$")) and not re.match(r"[0-9a-f]{64}\b", path.name)
+            if path.is_file() and not path.name.startswith((".", "~$")) and not _STORED_NAME.match(path.name)
         )
 
 
@@ -52,28 +70,25 @@ def write_durably(target: Path, data: bytes) -> None:
     """Write a file so that it is either whole or absent, whatever happens in between."""
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
         partial.write(data)
-        partial.flush()
-        os.fsync(partial.fileno())
-    _move_into_place(Path(partial.name), target)
+    _sync(Path(partial.name))
+    Path(partial.name).replace(target)
+    _sync_folder(target.parent)
 
 
-def _copy_durably(source: Path, target: Path) -> None:
-    with (
-        source.open("rb") as stream,
-        tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial,
-    ):
-        while block := stream.read(_COPY_BYTES):
-            partial.write(block)
-        partial.flush()
-        os.fsync(partial.fileno())
-    _move_into_place(Path(partial.name), target)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _move_into_place(partial: Path, target: Path) -> None:
-    partial.replace(target)
-    if hasattr(os, "O_DIRECTORY"):  # a rename survives power loss only once its folder is synced
-        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive power loss, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -29,7 +29,8 @@ SELECT_CHUNKS = """
 
 def insert_document(connection: sqlite3.Connection, row: DocumentRow) -> int:
     """Insert a document and return its id."""
-    values = asdict(row) | {"reason": json.dumps(asdict(row.reason)) if row.reason else None, "added_at": time.time()}
+    values = {name: getattr(row, name) for name in row.__slots__}
+    values |= {"reason": json.dumps(asdict(row.reason)) if row.reason else None, "added_at": time.time()}
     columns = ", ".join(values)
     marks = ", ".join(f":{name}" for name in values)
     return connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values).lastrowid or 0
@@ -44,7 +45,8 @@ def delete_document(connection: sqlite3.Connection, name: str) -> str | None:
     forms = [IndexForm(chunk["runs"], chunk["length"]) for chunk in chunks]
     remove_terms(connection, zip((chunk["id"] for chunk in chunks), forms, strict=True))
     connection.execute("DELETE FROM documents WHERE id = ?", (row["id"],))
-    count_chunks(connection, -len(forms), -sum(form.length for form in forms))
+    if forms:
+        count_chunks(connection, -len(forms), -sum(form.length for form in forms))
     return str(row["stored_as"])
 
 
@@ -75,7 +77,6 @@ def insert_chunks(
         rows,
     )
     add_terms(connection, zip(ids, forms, strict=True))
-    count_chunks(connection, len(forms), sum(form.length for form in forms))
     return ids
 
 
