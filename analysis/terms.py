@@ -107,6 +107,11 @@ def kind_of(term: str) -> TermKind:
     return TermKind.UNIGRAM if len(term) == 1 else TermKind.BIGRAM
 
 
-def occurrences(term: str, kind: TermKind, runs: str) -> int:
+def needle(term: str) -> str:
+    """Return the text whose occurrences in `IndexForm.runs` are those of the term."""
+    return f" {term} " if kind_of(term) is TermKind.WORD else term
+
+
+def occurrences(term: str, runs: str) -> int:
     """Count a term in `IndexForm.runs`."""
-    return runs.count(f" {term} ") if kind is TermKind.WORD else runs.count(term)
+    return runs.count(needle(term))

@@ -32,7 +32,7 @@ from service.knowledge_qa import KnowledgeQA
 _DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "bench"
 _KB = "bench"
 _SHARED_CHARS = 40  # a chunk that shares this much of a paragraph is part of it
-_RACE_CHUNKS = 10_000
+_EVERY_QUESTION = 8  # of all sets' questions, one in so many times the search at full size
 
 Figures = dict[str, float | int | str]
 
@@ -153,13 +153,13 @@ def _refusals(answerable: list[_Outcome], unanswerable: list[_Outcome]) -> Figur
 
 
 def race(sets: list[QuestionSet]) -> Figures:
-    """Time documents → searchable for us, and chunks → searchable for bm25s with jieba, on the same chunks."""
+    """Time documents → searchable for us, chunks → searchable for bm25s with jieba, then questions to all of it."""
     import bm25s
     import jieba
 
     bulk = QuestionSet("bulk")
-    for questions in sets:
-        for name, text in questions.documents.items():
+    for one in sets:
+        for name, text in one.documents.items():
             bulk.add_document(Path(name).stem, text)
     with tempfile.TemporaryDirectory() as folder:
         originals = Path(folder) / "originals"
@@ -170,6 +170,8 @@ def race(sets: list[QuestionSet]) -> Figures:
         app.add(_KB, [originals], ignore_progress)
         ours = time.perf_counter() - started
         chunks = [chunk.text for document in app.files(_KB) for chunk in app.chunks(_KB, document.name)]
+        questions = [question for one in sets for question in one.answerable][::_EVERY_QUESTION]
+        seconds = [_searched(app, question).seconds for question in questions]
         app.close()
     jieba.initialize()
     started = time.perf_counter()
@@ -182,6 +184,8 @@ def race(sets: list[QuestionSet]) -> Figures:
         "ours_s": ours,
         "bm25s_jieba_s": theirs,
         "ratio": ours / theirs,
+        "p50_ms": 1000 * percentile(seconds, 0.5),
+        "p95_ms": 1000 * percentile(seconds, 0.95),
     }
 
 
@@ -201,7 +205,7 @@ class _Goal:
 _GOALS = (
     _Goal("cmrc2018", "R@1", 0.865),
     _Goal("cmrc2018", "R@10", 0.995),
-    _Goal("cmrc2018", "answer_hit_any_threshold", 0.84),
+    _Goal("cmrc2018", "answer_hit", 0.84),
     _Goal("cmrc2018", "AUROC", 0.97),
     _Goal("medical_zh", "R@10", 0.35),
     _Goal("dureader", "R@10", 0.87),
@@ -216,7 +220,6 @@ def standard(data: Path, **flags: Any) -> dict[str, Figures]:
     sets = {name: read(data / path) for name, (path, read) in STANDARD_SETS.items()}
     half = read_squad(data / STANDARD_SETS["cmrc2018"][0], "B")
     results = {"cmrc2018": measure(half, **flags)}
-    results["cmrc2018"]["answer_hit_any_threshold"] = measure(half, **flags, threshold=0)["answer_hit"]
     for name in ("medical_zh", "dureader", "xquad_en"):
         results[name] = measure(sets[name], **flags)
     results["race"] = race(list(sets.values()))

@@ -68,7 +68,7 @@ def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weight
 def _discounted(weights: Mapping[str, float], chunk: Chunk) -> dict[str, float]:
     said = index_form(f"{PurePosixPath(chunk.source).stem} {chunk.heading}").runs
     return {
-        term: weight * (_TITLE_DISCOUNT if occurrences(term, kind_of(term), said) else 1)
+        term: weight * (_TITLE_DISCOUNT if occurrences(term, said) else 1)
         for term, weight in weights.items()
     }
 
@@ -136,7 +136,7 @@ def _score(question: str, unit: _Unit, weights: Mapping[str, float]) -> float:
 
 
 def _covered(weights: Mapping[str, float], runs: str) -> float:
-    return sum(weight for term, weight in weights.items() if occurrences(term, kind_of(term), runs))
+    return sum(weight for term, weight in weights.items() if occurrences(term, runs))
 
 
 def _closeness(text: str, places: Sequence[int], weights: Mapping[str, float]) -> float:

@@ -9,19 +9,21 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.terms import IndexForm, TermKind, index_terms, occurrences, question_terms
+from analysis.terms import IndexForm, TermKind, index_terms, needle, question_terms
 
 _K1 = 0.6  # the plateau is broad: 0.4–1.0 changes R@1 by less than half a point
 _B = 0.3
 _POOLING = 0.5  # weight of the best chunk of the same document
 _FREQUENT_SHARE = 0.2  # terms in more of the chunks than this find no candidates, they only score
 _MIN_CANDIDATES = 200
+_FEW_CANDIDATES = 50
 _BATCH = 500  # ids in one statement
 
 
 @dataclass(frozen=True, slots=True)
 class _Term:
     text: str
+    needle: str  # what to count in a chunk's runs
     kind: TermKind
     frequency: int  # chunks that hold it
     weight: float  # kind's weight times inverse document frequency
@@ -81,23 +83,20 @@ def _weighted(connection: sqlite3.Connection, collection: Collection, kinds: Map
         row = connection.execute("SELECT doc FROM term_statistics WHERE term = ?", (text,)).fetchone()
         frequency = row["doc"] if row else 0
         idf = math.log1p((collection.chunk_count - frequency + 0.5) / (frequency + 0.5))
-        terms.append(_Term(text, kind, frequency, kind.value * idf))
+        terms.append(_Term(text, needle(text), kind, frequency, kind.value * idf))
     return terms
 
 
 def _candidates(
     connection: sqlite3.Connection, collection: Collection, terms: Sequence[_Term], limit: int
 ) -> list[int]:
+    frequent = max(limit, collection.chunk_count * _FREQUENT_SHARE)
     present = [term for term in terms if term.frequency]
-    telling = [
-        term
-        for term in present
-        if term.kind is not TermKind.UNIGRAM and term.frequency <= max(limit, collection.chunk_count * _FREQUENT_SHARE)
-    ]
-    found = _matching(connection, telling or present, limit)
-    if len(found) < limit and telling:  # few chunks share a bigram or word: let single characters find the rest
+    rare = [term for term in present if term.frequency <= frequent]
+    found = _matching(connection, [term for term in rare if term.kind is not TermKind.UNIGRAM], limit)
+    if len(found) < _FEW_CANDIDATES:  # hardly a bigram or word is shared: let single characters find more
         seen = set(found)
-        found += [id for id in _matching(connection, present, limit) if id not in seen]
+        found += [id for id in _matching(connection, rare or present, limit) if id not in seen]
     return found[:limit]
 
 
@@ -122,7 +121,7 @@ def _bm25(terms: Sequence[_Term], runs: str, length: int, mean_length: float) ->
     saturation = _K1 * (1 - _B + _B * length / mean_length)
     score = 0.0
     for term in terms:
-        count = occurrences(term.text, term.kind, runs)
+        count = runs.count(term.needle)
         if count:
             score += term.weight * count * (_K1 + 1) / (count + saturation)
     return score

@@ -25,7 +25,7 @@ class Originals:
         self._unsettled: dict[str, Path] = {}
 
     def keep(self, source: Path, sha256: str) -> str:
-        """Copy `source` here and return the name it will have once it is settled. Keeping the same bytes twice is free."""
+        """Copy `source` here and return the name it will have once it is settled; the same bytes are copied once."""
         if source.is_relative_to(self.folder):
             return source.relative_to(self.folder).as_posix()
         stored_as = sha256 + (source.suffix.lower() if _SUFFIX.fullmatch(source.suffix) else "")
