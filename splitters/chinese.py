@@ -1,7 +1,7 @@
 """Splitting: a document's parts become chunks that can be found, quoted and located."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.documents import Document
@@ -9,12 +9,13 @@ from langchain_text_splitters import TextSplitter
 
 from analysis.sentences import Span
 from analysis.terms import is_searchable
-from splitters.packing import pack_sentences, pack_table
+from splitters.packing import Packer
+from splitters.ruler import Ruler
 
 _HARD_LIMIT_FACTOR = 2
 _SHORT_SHARE = 0.4
-_LATIN_FACTOR = 4
-_PLACE = ("page", "slide", "sheet", "row")
+_PATH_SEPARATOR = " > "  # between the headings of a path
+_PLACE = ("source", "page", "slide", "sheet", "row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class _Piece:
         return str(self.metadata.get("kind", "text"))
 
     @property
-    def length(self) -> int:
-        return self.span.end - self.span.start
+    def heading(self) -> list[str]:
+        path = self.metadata.get("heading", "")
+        return path.split(_PATH_SEPARATOR) if path else []
 
 
 class ChineseTextSplitter(TextSplitter):
@@ -72,85 +74,88 @@ class ChineseTextSplitter(TextSplitter):
         `end`, counted in characters of the document's text, so that `text[start:end] == chunk.page_content`; chunks of
         a table cut between rows carry its head in `table_header`.
         """
-        parts = list(documents)
-        text = "".join(part.page_content for part in parts)
-        pieces: list[_Piece] = []
-        start = 0
-        for part in parts:
-            end = start + len(part.page_content)
-            pieces += self._split_part(text, Span(start, end), part.metadata)
-            start = end
-        pieces = self._join_short(pieces)
-        return _as_documents(text, pieces)
+        text, sections = _sections(documents)
+        pieces = [piece for section in sections for piece in self._split_section(text, section)]
+        return _as_documents(text, self._join_short(pieces, Ruler(text)))
 
-    def _split_part(self, text: str, span: Span, metadata: dict[str, Any]) -> list[_Piece]:
-        content, kind = span.of(text), metadata.get("kind", "text")
-        scale = _latin_scale(content)
-        target, limit, overlap = (round(scale * n) for n in (self.chunk_chars, self.max_chars, self.overlap_chars))
-        if kind == "table":
-            packed = pack_table(content, target, limit)
-            return [
-                _Piece(_shifted(rows, span.start), metadata | ({"table_header": packed.header} if number else {}))
-                for number, rows in enumerate(packed.spans)
-            ]
-        spans = pack_sentences(content, limit if kind == "row" else target, limit, 0 if kind == "row" else overlap)
-        return [_Piece(_shifted(chunk, span.start), metadata) for chunk in spans]
+    def _split_section(self, text: str, section: _Piece) -> list[_Piece]:
+        overlap = 0 if section.kind == "row" else self.overlap_chars
+        target = self.max_chars if section.kind == "row" else self.chunk_chars
+        packer = Packer(section.span.of(text), target, self.max_chars, overlap)
+        if section.kind != "table":
+            return [_Piece(_shifted(span, section), section.metadata) for span in packer.sentences()]
+        table = packer.table()
+        return [
+            _Piece(_shifted(rows, section), section.metadata | ({"table_header": table.header} if number else {}))
+            for number, rows in enumerate(table.spans)
+        ]
 
-    def _join_short(self, pieces: list[_Piece]) -> list[_Piece]:
-        """Join a text piece that is too short to stand alone with its neighbour in the next section."""
+    def _join_short(self, pieces: Sequence[_Piece], ruler: Ruler) -> list[_Piece]:
+        """Join a text piece that is too short to stand alone with its neighbour, under the headings they share."""
+        short = self.chunk_chars * _SHORT_SHARE
         joined: list[_Piece] = []
         for piece in pieces:
-            if joined and self._belong_together(joined[-1], piece):
-                joined[-1] = _union(joined[-1], piece)
-            else:
-                joined.append(piece)
+            last = joined[-1] if joined else None
+            if last and _may_join(last, piece) and _are_related(last, piece):
+                span = Span(last.span.start, piece.span.end)
+                shortest = min(ruler.length(one.span.start, one.span.end) for one in (last, piece))
+                if shortest < short and ruler.length(span.start, span.end) <= self.chunk_chars:
+                    joined[-1] = _Piece(span, _shared_metadata(last, piece))
+                    continue
+            joined.append(piece)
         return joined
 
-    def _belong_together(self, first: _Piece, second: _Piece) -> bool:
-        short = self.chunk_chars * _SHORT_SHARE
-        return (
-            first.kind == second.kind == "text"
-            and (first.length < short or second.length < short)
-            and second.span.end - first.span.start <= self.chunk_chars
-            and all(first.metadata.get(key) == second.metadata.get(key) for key in _PLACE)
-        )
+
+def _sections(documents: Iterable[Document]) -> tuple[str, list[_Piece]]:
+    """Return the document's text, and its parts as ranges of it; a bare heading goes with the part that follows it."""
+    parts = list(documents)
+    text = "".join(part.page_content for part in parts)
+    sections: list[_Piece] = []
+    start = 0
+    for part in parts:
+        section = _Piece(Span(start, start + len(part.page_content)), part.metadata)
+        start = section.span.end
+        last = sections[-1] if sections else None
+        if last and _is_bare_heading(text, last) and _may_join(last, section):
+            sections[-1] = _Piece(Span(last.span.start, section.span.end), section.metadata)
+        else:
+            sections.append(section)
+    return text, sections
 
 
-def _latin_scale(text: str) -> float:
-    """Return by how much the limits grow for this text: 1 in Chinese, `_LATIN_FACTOR` in English.
-
-    Four Latin letters say about as much as one ideograph, to a reader as to a tokenizer.
-    """
-    if not text:
-        return 1.0
-    ascii_share = len(text.encode("ascii", "ignore")) / len(text)
-    return 1 / (1 - ascii_share * (1 - 1 / _LATIN_FACTOR))
+def _shifted(span: Span, section: _Piece) -> Span:
+    return Span(span.start + section.span.start, span.end + section.span.start)
 
 
-def _shifted(span: Span, by: int) -> Span:
-    return Span(span.start + by, span.end + by)
+def _may_join(first: _Piece, second: _Piece) -> bool:
+    same_place = all(first.metadata.get(key) == second.metadata.get(key) for key in _PLACE)
+    return first.kind == second.kind == "text" and same_place
 
 
-def _union(first: _Piece, second: _Piece) -> _Piece:
-    metadata = dict(first.metadata)
-    heading = _common_heading(metadata.pop("heading", ""), second.metadata.get("heading", ""))
-    return replace(
-        first,
-        span=Span(first.span.start, second.span.end),
-        metadata=metadata | ({"heading": heading} if heading else {}),
-    )
+def _is_bare_heading(text: str, piece: _Piece) -> bool:
+    """Tell whether a piece is nothing but the heading of its own section."""
+    own = piece.span.of(text).strip("#= -\n")
+    return piece.heading[-1:] == [" ".join(own.split())]
 
 
-def _common_heading(first: str, second: str) -> str:
-    """Return the longest common path; a section joined with its own subsection keeps the subsection's path."""
-    if second.startswith(first):
-        return second
-    common = []
-    for one, other in zip(first.split(" > "), second.split(" > "), strict=False):
+def _shared_metadata(first: _Piece, second: _Piece) -> dict[str, Any]:
+    metadata = {key: value for key, value in first.metadata.items() if key != "heading"}
+    path = _shared_path(first, second)
+    return metadata | ({"heading": _PATH_SEPARATOR.join(path)} if path else {})
+
+
+def _are_related(first: _Piece, second: _Piece) -> bool:
+    """Tell whether one section holds the other, or one holds both: chapters are never joined by their ends."""
+    return len(_shared_path(first, second)) >= min(len(first.heading), len(second.heading)) - 1
+
+
+def _shared_path(first: _Piece, second: _Piece) -> list[str]:
+    shared: list[str] = []
+    for one, other in zip(first.heading, second.heading, strict=False):
         if one != other:
             break
-        common.append(one)
-    return " > ".join(common)
+        shared.append(one)
+    return shared
 
 
 def _as_documents(text: str, pieces: Sequence[_Piece]) -> list[Document]:
