@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from analysis.folding import fold
+
 _DIGITS = r"[0-9〇零一二两三四五六七八九十百千万亿]"
 _UNIT_AFTER = re.compile(r"(?:多少|几)(?:个)?([\u4e00-\u9fff]{1,2})")
 _NOT_A_UNIT = frozenset("是的了呢吗在有")
@@ -26,12 +28,15 @@ ANSWER_TYPES = (
     AnswerType(
         "date",
         re.compile(
-            r"哪.?年|何年|何时|什么时候|什么时间|几月|几号|哪.?天|日期|when\b|what (?:year|date|day|month)", re.I
+            r"哪.?年|何年|[周期]几|礼拜几|何时|什么时候|什么时间|几月|几号|哪.?天|日期"
+            r"|when\b|what (?:year|date|day|month)",
+            re.I,
         ),
         re.compile(
             rf"{_DIGITS}+\s*(?:年|月|日|世纪|时)|\b(?:1\d|20)\d\d\b|"
             r"\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|"
-            r"[周星期礼拜][一二三四五六日天]|公元|年间|初年|末年"
+            r"[周星期礼拜][一二三四五六日天]|公元|年间|初年|末年",
+            re.I,
         ),
     ),
     AnswerType(
@@ -48,17 +53,18 @@ ANSWER_TYPES = (
         re.compile(r"谁|哪位|何人|什么人|叫什么|名字|\bwho(?:m|se)?\b", re.I),
         re.compile(
             r"[\u4e00-\u9fff]+·[\u4e00-\u9fff]+|[王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗][\u4e00-\u9fff]{1,2}|《|由|"
-            r"\b[A-Z][a-z]+ [A-Z][a-z]+\b"
+            r"\b[A-Z][a-z]+ [A-Z][a-z]+\b|\bby [a-z]"
         ),
     ),
     AnswerType(
         "place",
         re.compile(
-            r"哪里|哪儿|何处|何地|什么地方|哪.?[国省市县区州城]|位于|\bwhere\b|which (?:city|country|state)", re.I
+            r"哪里|哪儿|在哪|去哪|何处|何地|什么地方|哪.?[国省市县区州城]|位于|\bwhere\b|which (?:city|country|state)",
+            re.I,
         ),
         re.compile(
             r"位于|[在于至从到][\u4e00-\u9fff]{2,}|[\u4e00-\u9fff]{2,}[省市县区州国镇村路街岛山江河湖]"
-            r"|\b(?:in|at|near) [A-Z]"
+            r"|\b(?:in|at|near) [A-Za-z]"
         ),
     ),
     AnswerType(
@@ -78,7 +84,7 @@ ANSWER_TYPES = (
 
 def asked_type(question: str) -> AnswerType | None:
     """Return the kind of answer that a question asks for; None where its words do not tell."""
-    return next((kind for kind in ANSWER_TYPES if kind.asked.search(question)), None)
+    return next((kind for kind in ANSWER_TYPES if kind.asked.search(fold(question))), None)
 
 
 def asked_unit(question: str) -> str | None:

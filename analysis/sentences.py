@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _QUOTATION_LIMIT = 200  # a quotation longer than this may be cut inside: the closing mark is more likely a stray one
 _QUOTATION = re.compile(
-    rf"“[^“”\n]{{1,{_QUOTATION_LIMIT}}}”|‘[^‘’\n]{{1,{_QUOTATION_LIMIT}}}’"
+    rf"“[^“”\n]{{1,{_QUOTATION_LIMIT}}}”|‘(?:[^‘’\n]|(?<=[A-Za-z])’(?=[A-Za-z])){{1,{_QUOTATION_LIMIT}}}’"
     rf"|「[^「」\n]{{1,{_QUOTATION_LIMIT}}}」|『[^『』\n]{{1,{_QUOTATION_LIMIT}}}』"
     rf"|《[^《》\n]{{1,{_QUOTATION_LIMIT}}}》|（[^（）\n]{{1,{_QUOTATION_LIMIT}}}）"
 )
@@ -22,9 +22,10 @@ _STOP = re.compile(
     r"|\n+"
 )
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Fig|Figs|Eq|Vol|vs|etc|cf|al|e\.g|i\.e|Inc|Ltd|Co|Jr|Sr|approx|pp?)\.$"
+    r"(?:^|[\s(])(?:(?:[A-Za-z]\.)*[A-Za-z]|Ph\.D|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mr|Mrs|Ms|Dr|Prof|St"
+    r"|No|Nos|Fig|Figs|Eq|Vol|vs|etc|cf|al|Inc|Ltd|Co|Jr|Sr|approx|pp?)\.$"
 )
-_LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*(?:\d{1,3}|[A-Za-z])\.$")
+_LIST_NUMBER = re.compile(r"(?:(?:^|\n)[ \t]*\d{1,3}|(?:^|\s)\d{1,2}(?:\.\d{1,2}){1,3})\.$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _closes_quotation(span: Span, stop: re.Match[str]) -> bool:
 
 def _is_not_a_stop(text: str, mark: int) -> bool:
     before = text[max(0, mark - 12) : mark + 1]
-    return bool(_ABBREVIATION.search(before) or _LIST_NUMBER.search(text[max(0, mark - 6) : mark + 1]))
+    return bool(_ABBREVIATION.search(before) or _LIST_NUMBER.search(before))
 
 
 def _protected(text: str) -> list[Span]:

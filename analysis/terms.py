@@ -14,7 +14,7 @@ from analysis.folding import fold
 _IDEOGRAPH = (  # CJK with kana and hangul, and pictographs, which stand without blanks between them too
     "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-    "\u2600-\u27bf\U0001f300-\U0001faff"
+    "\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff"
 )
 _IS_IDEOGRAPH = re.compile(rf"[{_IDEOGRAPH}]")
 _TOKEN = re.compile(rf"(?P<run>[{_IDEOGRAPH}]+)|(?P<word>(?:(?![{_IDEOGRAPH}])[^\W_])+(?:\.\d+)*)")
@@ -22,7 +22,7 @@ _TOKEN = re.compile(rf"(?P<run>[{_IDEOGRAPH}]+)|(?P<word>(?:(?![{_IDEOGRAPH}])[^
 _QUESTION_PHRASES = """
     是什么时候 什么时候 什么时间 什么地方 什么样 是什么 为什么 有什么 做什么 什么
     哪一年 哪一个 哪一 哪些 哪个 哪里 哪儿 哪年 哪
-    是谁 谁 多少 多久 多长 多大 几个 几 怎么样 怎么办 怎么 怎样 如何 为何 何时 何地 何种 何
+    是谁 谁 多少 多久 多长 多大 几个 几 怎么样 怎么办 怎么 怎样 如何 为何 何时 何地 何种 (?<!几)何
     请问 是不是 能不能 可不可以 有没有 是否 吗 呢 么
 """
 _QUESTION_WORDS = """
@@ -30,9 +30,11 @@ _QUESTION_WORDS = """
     the a an this that these those there it its i me my we our you your he his she her they their
     of in to for on at by with from as and or
 """
+_NOT_QUESTIONS = r"(?!几[何率乎内许维希]|吗啡|哪[吒咤]|何[炅厚首])"  # words that begin like a question word
 _QUESTION = re.compile(
-    "|".join(sorted(_QUESTION_PHRASES.split(), key=len, reverse=True))  # the longest of those that match
-    + rf"|\b(?:{'|'.join(_QUESTION_WORDS.split())})\b"
+    f"{_NOT_QUESTIONS}(?:"
+    + "|".join(sorted(_QUESTION_PHRASES.split(), key=len, reverse=True))  # the longest of those that match
+    + rf")|\b(?:{'|'.join(_QUESTION_WORDS.split())})\b(?!\.\d)"
 )
 
 

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from configs.catalogue import EMBEDDINGS, LLMS
 from configs.model_config import Settings, about
@@ -27,7 +26,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
     """
     environ = os.environ if environ is None else environ
     from_environ = {
-        key[len(PREFIX) :].lower(): value
+        key[len(PREFIX) :].lower(): value.strip()
         for key, value in environ.items()
         if key.startswith(PREFIX) and key not in _NOT_SETTINGS and value.strip()
     }
@@ -41,7 +40,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
         settings = Settings.model_validate(known)
     except ValidationError as error:
         wrong = {str(item["loc"][0]) for item in error.errors()}
-        problems += [_invalid(names[str(item["loc"][0])], item) for item in error.errors()]
+        problems += [_invalid(names[name], name, known[name]) for name in known if name in wrong]
         settings = Settings.model_validate({name: value for name, value in known.items() if name not in wrong})
     problems += _wrong_together(settings, names)
     if problems:
@@ -61,21 +60,20 @@ def interface_language(settings: Settings | None = None, environ: Mapping[str, s
 
 def _unknown(variable: str) -> Message:
     flag_style = variable.startswith("--")
-    known = [("--" + name.replace("_", "-")) if flag_style else PREFIX + name.upper() for name in Settings.model_fields]
-    return _problem(
-        f"{variable}",
-        Message("没有这个设置", "there is no such setting"),
-        close=get_close_matches(variable, known, n=1),
-    )
+    bare = variable.removeprefix("--").removeprefix(PREFIX).replace("-", "_").lower()
+    close = [
+        "--" + name.replace("_", "-") if flag_style else PREFIX + name.upper()
+        for name in get_close_matches(bare, Settings.model_fields, n=1)
+    ]
+    return _problem(variable, Message("没有这个设置", "there is no such setting"), close=close)
 
 
-def _invalid(variable: str, item: ErrorDetails) -> Message:
-    name = str(item["loc"][0])
+def _invalid(variable: str, name: str, value: object) -> Message:
     choices = _choices(name)
     return _problem(
-        f"{variable}={item['input']}",
+        f"{variable}={value}",
         _expected(name, choices),
-        close=get_close_matches(str(item["input"]), choices, n=1, cutoff=0.4),
+        close=get_close_matches(str(value), choices, n=1, cutoff=0.4),
     )
 
 
@@ -108,7 +106,9 @@ def _wrong_together(settings: Settings, names: Mapping[str, str]) -> list[Messag
         if value not in choices and not is_folder:
             close = get_close_matches(value, choices, n=1, cutoff=0.4)
             problems.append(_problem(f"{names.get(name, name)}={value}", _expected(name, choices), close=close))
-    if settings.chunk_overlap_chars > settings.chunk_chars * _OVERLAP_SHARE:
+    lengths = {"chunk_chars", "chunk_overlap_chars"}
+    lengths_valid = names.keys() & lengths <= settings.model_fields_set
+    if lengths_valid and settings.chunk_overlap_chars > settings.chunk_chars * _OVERLAP_SHARE:
         variable = names.get("chunk_overlap_chars") or names.get("chunk_chars", "chunk_overlap_chars")
         limit = int(settings.chunk_chars * _OVERLAP_SHARE)
         expected = Message(f"重叠不能超过块长的一半（{limit}）", f"the overlap may be half a chunk at most ({limit})")

@@ -33,7 +33,7 @@ def _fraction(value: object) -> object:
     return value
 
 
-Fraction = Annotated[float | None, BeforeValidator(_fraction), Field(ge=0, le=1)]
+Fraction = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(_fraction)]
 
 
 class Settings(BaseModel):

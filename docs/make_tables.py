@@ -1,7 +1,7 @@
 """Write the generated tables of both READMEs.
 
-    python docs/make_tables.py                       the settings, from configs/model_config.py
-    python docs/make_tables.py --figures OUT.json    and the figures, from `python bench/retrieval.py --json OUT.json`
+`python docs/make_tables.py` writes the settings, from configs/model_config.py; with `--figures OUT.json` also the
+figures, from what `python bench/retrieval.py --json OUT.json` has measured.
 """
 
 import argparse
@@ -11,26 +11,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from configs.environment import PREFIX
 from configs.model_config import PROJECT_DIR, Settings, about
 from core.messages import Language, Message
 
-READMES: dict[Language, Path] = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+READMES: dict[Language, Path] = {"en": PROJECT_DIR / "README.md", "zh": PROJECT_DIR / "README.zh-CN.md"}
 
 _SETTINGS_HEAD = Message("| 变量 | 默认值 | 含义 |\n|---|---|---|", "| variable | default | meaning |\n|---|---|---|")
 _FIGURES_HEAD = Message("| 测什么 | 目标 | 实测 |\n|---|---|---|", "| what | goal | measured |\n|---|---|---|")
 _FIGURES: tuple[tuple[str, str, str, Message], ...] = (
     ("cmrc2018", "R@1", "≥ 86.5 %", Message("CMRC2018 B 半：首位命中", "CMRC2018 half B: right chunk first")),
-    ("cmrc2018", "R@10", "≥ 99.5 %", Message("CMRC2018 B 半：前十命中", "CMRC2018 half B: right chunk in the first ten")),
+    ("cmrc2018", "R@10", "≥ 99.5 %", Message("CMRC2018 B 半：前十命中", "CMRC2018 half B: right chunk in first ten")),
     ("cmrc2018", "MRR@10", "", Message("CMRC2018 B 半：MRR@10", "CMRC2018 half B: MRR@10")),
     (
         "cmrc2018",
         "answer_hit",
         "≥ 84 %",
-        Message("两句摘录含有标准答案（拒答算错）", "two quoted sentences hold a reference answer (a refusal is a miss)"),
+        Message("两句摘录含有标准答案（拒答算错）", "two quoted sentences hold an answer (a refusal is a miss)"),
     ),
     (
         "cmrc2018",
@@ -44,7 +43,7 @@ _FIGURES: tuple[tuple[str, str, str, Message], ...] = (
         "",
         Message("同上，默认阈值下的正确率", "the same, accuracy at the default threshold"),
     ),
-    ("medical_zh", "R@10", "≥ 35 %", Message("患者提问 → 医生回答：前十命中", "patient's question → doctor's answer, first ten")),
+    ("medical_zh", "R@10", "≥ 35 %", Message("患者提问 → 医生回答：前十命中", "patient → doctor's answer, first ten")),
     ("dureader", "R@10", "≥ 87 %", Message("DuReader 网页：前十命中", "DuReader web pages, first ten")),
     ("xquad_en", "R@1", "≥ 90.5 %", Message("XQuAD 英文：首位命中", "XQuAD English: right chunk first")),
     (

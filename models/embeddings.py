@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _BATCH_TEXTS = 16
 _WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_SAMPLE_BYTES, _SAMPLES = 65_536, 16  # how much of a weight file goes into the fingerprint
+_SAFE = {"local_files_only": True, "trust_remote_code": False}  # no network, and no question whether to run code
 
 
 class SentenceTransformerEmbeddings(Embeddings):
@@ -48,7 +51,7 @@ class SentenceTransformerEmbeddings(Embeddings):
         self.query_instruction = query_instruction
         try:
             self._model = _load(folder, pooling, max_tokens, device)
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        except Exception as error:  # damaged weights make five libraries raise whatever they like
             raise ModelFailed(name=folder.name, detail=error, path=folder) from error
         self.dimensions = int(self._model.get_embedding_dimension() or 0)
         self.fingerprint = _fingerprint(folder, pooling)
@@ -62,6 +65,8 @@ class SentenceTransformerEmbeddings(Embeddings):
         return self._encode([self.query_instruction + text])[0]
 
     def _encode(self, texts: Sequence[str]) -> list[list[float]]:
+        if not texts:
+            return []
         vectors = np.asarray(
             self._model.encode(list(texts), batch_size=_BATCH_TEXTS, convert_to_numpy=True, show_progress_bar=False),
             dtype=np.float32,
@@ -81,17 +86,46 @@ def has_weights(folder: Path) -> bool:
 def _load(folder: Path, pooling: str, max_tokens: int, device: str) -> "SentenceTransformer":
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     chosen = None if device == "auto" else device
-    options = {"dtype": _dtype(torch, chosen), "local_files_only": True}
+    options: dict[str, Any] = {
+        "model_kwargs": {"dtype": _dtype(torch, chosen), **_SAFE},
+        "processor_kwargs": dict(_SAFE),
+        "config_kwargs": dict(_SAFE),
+    }
+    _require_tokenizer(folder)
     if (folder / "modules.json").is_file():
-        return SentenceTransformer(str(folder), device=chosen, model_kwargs=options)
-    encoder = Transformer(str(folder), max_seq_length=max_tokens, model_kwargs=options)
+        return SentenceTransformer(str(folder), device=chosen, local_files_only=True, **options)
+    encoder = Transformer(str(folder), max_seq_length=max_tokens, **options)
+    positions = getattr(encoder.auto_model.config, "max_position_embeddings", max_tokens)
+    encoder.max_seq_length = min(max_tokens, positions)
+    _require_complete(encoder.auto_model, folder)
     layers = [encoder, Pooling(encoder.get_embedding_dimension(), pooling_mode=pooling)]
     return SentenceTransformer(modules=layers, device=chosen)
+
+
+def _require_complete(model: Any, folder: Path) -> None:
+    """Raise ValueError where the weights lack a layer: transformers would fill it at random."""
+    from safetensors import safe_open
+
+    held: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as weights:
+            held.update(weights.keys())
+    held = {name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias") for name in held}
+    held |= {name.partition(".")[2] for name in held}  # checkpoints may prefix every name with the model's
+    missing = [name for name in model.state_dict() if name not in held and not name.startswith("pooler.")]
+    if held and missing:
+        raise ValueError(f"weights are missing: {', '.join(missing[:3])} …")
+
+
+def _require_tokenizer(folder: Path) -> None:
+    """Raise ValueError without one: transformers would make up a tokenizer that knows no word."""
+    if not any(next(folder.rglob(name), None) for name in _TOKENIZER_FILES):
+        raise ValueError("no tokenizer: none of " + ", ".join(_TOKENIZER_FILES))
 
 
 def _dtype(torch: Any, device: str | None) -> Any:
@@ -111,5 +145,10 @@ def _fingerprint(folder: Path, pooling: str) -> str:
         digest.update(path.read_bytes())
     for pattern in _WEIGHT_FILES:
         for path in sorted(folder.rglob(pattern)):
-            digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}".encode())
+            size = path.stat().st_size
+            digest.update(f"{path.relative_to(folder).as_posix()}:{size}".encode())
+            with path.open("rb") as stream:
+                for number in range(_SAMPLES):
+                    stream.seek(size * number // _SAMPLES)
+                    digest.update(stream.read(_SAMPLE_BYTES))
     return digest.hexdigest()

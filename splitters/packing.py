@@ -132,9 +132,7 @@ class Packer:
         return [piece for piece in pieces if piece.end > piece.start]
 
     def _cut_position(self, start: int, end: int) -> int:
-        farthest = start + 1
-        while farthest < end and self._ruler.length(start, farthest + 1) <= self.target:
-            farthest += 1
+        farthest = min(end, max(start + 1, self._ruler.reach(start, self.target)))
         half = (start + farthest + 1) // 2
         breaks: list[int] = [match.end() for match in _SECONDARY_BREAK.finditer(self.text, half, farthest)]
         clean = [cut for cut in reversed(breaks) if not self._splits_token(cut)]
