@@ -1,12 +1,16 @@
-"""Index terms: character unigrams and bigrams of Chinese, Japanese and Korean text, whole words of everything else.
+"""Index terms: character unigrams and bigrams of Chinese, Japanese and Korean text, words of everything else.
+
+English words are reduced to their stems (Porter's second stemmer), so that "prints" finds "print".
 
 No word segmenter: n-grams of folded text retrieve Chinese better than segmented words do (measured in
 `bench/retrieval.py`) and cannot mis-segment a name.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from analysis.folding import fold
@@ -68,9 +72,22 @@ def index_form(text: str) -> IndexForm:
             pieces.append(match[0])
             length += len(match[0])
         else:
-            pieces.append(f" {match[0]} ")
+            pieces.append(f" {_stem(match[0])} ")
             length += 1
     return IndexForm(" ".join(pieces), length)
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    return _english_stemmer()(word) if word.isascii() and word.isalpha() else word
+
+
+@cache
+def _english_stemmer() -> Callable[[str], str]:
+    import snowballstemmer
+
+    stem: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
+    return stem
 
 
 def is_searchable(text: str) -> bool:

@@ -14,6 +14,7 @@ from langchain_core.messages import BaseMessage
 from chains.prompt import build_messages
 from chains.reader import read
 from chains.retrieve import DenseLeg, retrieve
+from chains.table_rows import in_words, is_table_row
 from core.answers import (
     Answer,
     AnswerEvent,
@@ -76,7 +77,7 @@ def answer_events(
     elif plugs.llm is None:
         citations = _quoted(question, retrieval, plugs.store)
         for citation in citations:
-            delta = f"{_readable(citation.quote)} [{citation.n}]\n"
+            delta = f"{_readable(citation, retrieval.passages)} [{citation.n}]\n"
             text += delta
             yield Delta(delta)
     else:
@@ -125,8 +126,9 @@ def _quoted(question: str, retrieval: Retrieval, store: ChunkStore) -> tuple[Cit
     return tuple(citations)
 
 
-def _readable(quote: str) -> str:
-    """Return a quote on one line; the cells of a table row are parted by semicolons."""
-    if quote.startswith("|"):
-        return "；".join(cell.strip() for cell in quote.strip("|").split("|") if cell.strip())
-    return " ".join(quote.split())
+def _readable(citation: Citation, passages: Sequence[Passage]) -> str:
+    """Return a quote on one line, the cells of a table row with the names of their columns."""
+    if not is_table_row(citation.quote):
+        return " ".join(citation.quote.split())
+    around = next((passage.text for passage in passages if citation.quote in passage.text), citation.quote)
+    return in_words(citation.quote, around)

@@ -13,6 +13,7 @@ from analysis.answer_types import asked_type, asked_unit
 from analysis.folding import fold
 from analysis.sentences import Span, sentence_spans
 from analysis.terms import TermKind, index_form, kind_of, occurrences
+from chains.table_rows import is_table_row, only_frames
 from core.answers import Hit, Passage
 from core.documents import Chunk
 
@@ -25,6 +26,8 @@ _CHUNK_WEIGHT = 3.0  # weight of the chunk's relevance against the best chunk's
 _TITLE_DISCOUNT = 0.25  # weight of a term that stands in the document's name or the heading
 _NEIGHBOUR_SHARE = 0.7  # relevance of text that a hit grew by, against the hit's own
 _WHOLE_ROW_CHARS = 300
+_HEADING_CHARS = 30
+_STOPS = "。！？；：…，.!?;:,”」』）)|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,7 @@ def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weight
 
 def _discounted(weights: Mapping[str, float], chunk: Chunk) -> dict[str, float]:
     said = index_form(f"{PurePosixPath(chunk.source).stem} {chunk.heading}").runs
-    return {
-        term: weight * (_TITLE_DISCOUNT if occurrences(term, said) else 1)
-        for term, weight in weights.items()
-    }
+    return {term: weight * (_TITLE_DISCOUNT if occurrences(term, said) else 1) for term, weight in weights.items()}
 
 
 def _joined(quotes: Sequence[Quote], passages: Sequence[Passage]) -> list[Quote]:
@@ -81,7 +81,7 @@ def _joined(quotes: Sequence[Quote], passages: Sequence[Passage]) -> list[Quote]
         if last and last.passage == quote.passage:
             passage = passages[quote.passage]
             between = passage.text[last.end - passage.start : quote.start - passage.start]
-            if not between.strip() and not quote.text.startswith("|"):
+            if not between.strip() and not is_table_row(quote.text):
                 text = passage.text[last.start - passage.start : quote.end - passage.start]
                 joined[-1] = Quote(last.passage, last.start, quote.end, text, max(last.score, quote.score))
                 continue
@@ -107,14 +107,17 @@ def _units(passage: Passage) -> Iterator[_Unit]:
     before = ""
     for span in sentence_spans(passage.text):
         text = span.of(passage.text)
-        if not _only_leads(text):
+        if not _only_leads(text, passage.text[span.end :]):
             yield _Unit(span, text, before)
         before = text
 
 
-def _only_leads(text: str) -> bool:
-    """Tell whether a line leads to an answer without being one: a question, a heading, the ruling of a table."""
-    return text.endswith(("?", "？")) or text.startswith("#") or set(text) <= set("|-: ")
+def _only_leads(text: str, following: str) -> bool:
+    """Tell whether a line leads to an answer without being one: a question, a heading, the frame of a table."""
+    if is_table_row(text):
+        return only_frames(text, following)
+    looks_like_heading = following.startswith("\n\n") and len(text) <= _HEADING_CHARS and text[-1] not in _STOPS
+    return text.endswith(("?", "？")) or text.startswith("#") or looks_like_heading
 
 
 def _score(question: str, unit: _Unit, weights: Mapping[str, float]) -> float:
