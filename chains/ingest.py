@@ -11,9 +11,9 @@ from langchain_core.embeddings import Embeddings
 from langchain_text_splitters import TextSplitter
 
 from core.answers import Progress, ProgressCallback
-from core.documents import DocumentRow, FileOutcome, FileReport, IngestReport, NewDocument
-from core.errors import EmptyFile, LoadError, MissingFile
-from core.messages import Message, literal
+from core.documents import DocumentRecord, DocumentRow, FileOutcome, FileReport, IngestReport, NewDocument, Renewal
+from core.errors import EmptyFile, LoadError, MissingFile, SameName, UnreadableFile
+from core.messages import Message, literal, well_formed
 from core.plugs import DocumentStore
 from core.vectors import Matrix
 
@@ -44,10 +44,42 @@ class IngestPipeline:
     embeddings: Embeddings | None
 
 
+def ingest(
+    store: DocumentStore,
+    files: Sequence[SourceFile],
+    pipeline: IngestPipeline,
+    *,
+    renewal: Renewal | None = None,
+    progress: ProgressCallback,
+) -> IngestReport:
+    """Add files to a knowledge base, or bring them up to date.
+
+    A file whose bytes are stored under its name is left alone; one whose bytes are stored under another name is
+    recorded as a duplicate; a changed file replaces its old self once it has been read. What was stored before an
+    interruption stays, and the next run goes on from there.
+
+    Args:
+        renewal: makes this a rebuild: every file is read again, and all of them replace their old selves in one
+            transaction at the end, together with what the renewal changes. A rebuild cut short changes nothing.
+        progress: called before each file and each call of the embedding; an exception from it ends the work.
+    """
+    run = _Run(store, pipeline, progress, renewal)
+    try:
+        for number, file in enumerate(files):
+            progress(Progress(number, len(files), file.name))
+            run.take(number, file)
+        run.flush()
+    finally:
+        store.discard_originals()
+    progress(Progress(len(files), len(files), ""))
+    return IngestReport(tuple(run.reports[number] for number in sorted(run.reports)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Split:
     """A file that has been read and split, and waits for its batch."""
 
+    number: int
     row: DocumentRow
     text: str
     chunks: list[Document]
@@ -57,49 +89,26 @@ class _Split:
 
 @dataclass(slots=True)
 class _Run:
-    """One run of `ingest`: what it works with, and the batch it has open."""
+    """One run of `ingest`: what it works with, the batch it has open, and the reports by number of the file."""
 
     store: DocumentStore
     pipeline: IngestPipeline
     progress: ProgressCallback
+    renewal: Renewal | None
     batch: list[_Split] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)  # names and hashes in the batch
     waiting_chunks: int = 0
-    reports: dict[str, FileReport] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)  # names
+    reports: dict[int, FileReport] = field(default_factory=dict)
 
-    def take(self, file: SourceFile, *, force: bool) -> None:
-        if not file.path.is_file():
-            raise MissingFile(name=file.name)
-        sha256 = _sha256(file.path)
-        if not self.waiting.isdisjoint((sha256, file.name)):
-            self.flush()  # so that the store can tell whether this file is the same
-        known = self.store.document(file.name)
-        if known and known.sha256 == sha256 and known.state != "failed" and not force:
-            self.reports[file.name] = FileReport(file.name, "unchanged", chunks=known.chunks, pages=known.pages)
-        elif (twin := self.store.indexed_twin(sha256, file.name)) and not force:
-            reason = literal(f"与“{twin.name}”内容相同", f"same content as “{twin.name}”")
-            size = file.path.stat().st_size
-            row = DocumentRow(
-                file.name, sha256, "duplicate", size, reason, twin.pages, twin.chars, twin.title, twin.stored_as
-            )
-            self.store.put_unindexed(row)
-            self.reports[file.name] = FileReport(file.name, "duplicate", reason, pages=twin.pages)
-        else:
-            replaces = known is not None and known.state == "indexed"
-            split = self._split(file, sha256, "replaced" if replaces else "added")
-            self.batch.append(split)
-            self.waiting |= {sha256, file.name}
-            self.waiting_chunks += len(split.chunks)
-            if self.waiting_chunks >= _BATCH_CHUNKS:
-                self.flush()
-
-    def fail(self, file: SourceFile, error: LoadError) -> None:
-        reason = literal(error.reason("zh"), error.reason("en"))
-        if file.path.is_file():
-            row = DocumentRow(file.name, _sha256(file.path), "failed", file.path.stat().st_size, reason)
-            self.store.put_unindexed(row)
-        cure = literal(error.advice("zh"), error.advice("en"))
-        self.reports[file.name] = FileReport(file.name, "failed", reason, cure)
+    def take(self, number: int, file: SourceFile) -> None:
+        """Read one file into the batch, or report why not."""
+        try:
+            self._take(number, file)
+        except LoadError as error:
+            self._fail(number, file, error)
+        except OSError as error:
+            self._fail(number, file, UnreadableFile(name=file.name, detail=error.strerror or error))
 
     def flush(self) -> None:
         """Embed and store what has been read so far."""
@@ -110,18 +119,62 @@ class _Run:
             own = None if vectors is None else vectors[start:end]
             documents.append(NewDocument(split.row, split.text, split.chunks, split.indexed_texts, own))
             start = end
-        if documents:
-            self.store.put_documents(documents)
+        if documents or self.renewal:
+            self.store.put_documents(documents, self.renewal)
         for split in self.batch:
-            self.reports[split.row.name] = FileReport(
-                split.row.name, split.outcome, chunks=len(split.chunks), pages=split.row.pages
-            )
+            report = FileReport(split.row.name, split.outcome, chunks=len(split.chunks), pages=split.row.pages)
+            self.reports[split.number] = report
         self.batch.clear()
         self.waiting.clear()
         self.waiting_chunks = 0
 
-    def _split(self, file: SourceFile, sha256: str, outcome: FileOutcome) -> _Split:
-        parts = self.pipeline.load(file.path, file.name)
+    def _take(self, number: int, file: SourceFile) -> None:
+        if not file.path.is_file():
+            raise MissingFile(name=file.name)
+        sha256 = _sha256(file.path)
+        if self.renewal is None and self._is_known(number, file, sha256):
+            return
+        if file.name in self.taken:
+            raise SameName(name=file.name)
+        self.taken.add(file.name)
+        known = self.store.document(file.name)
+        replaces = known is not None and known.state == "indexed"
+        split = self._split(number, file, sha256, "replaced" if replaces else "added")
+        self.batch.append(split)
+        self.waiting |= {sha256, file.name}
+        self.waiting_chunks += len(split.chunks)
+        if self.waiting_chunks >= _BATCH_CHUNKS and self.renewal is None:
+            self.flush()
+
+    def _is_known(self, number: int, file: SourceFile, sha256: str) -> bool:
+        """Report a file whose bytes are there already, under its own name or another."""
+        if not self.waiting.isdisjoint((sha256, file.name)):
+            self.flush()  # so that the store can tell whether this file is the same
+        known, twin = self.store.document(file.name), self.store.indexed_twin(sha256, file.name)
+        if twin and twin.name in self.waiting:  # it is about to be replaced
+            self.flush()
+            twin = self.store.indexed_twin(sha256, file.name)
+        if known and known.sha256 == sha256 and (known.state == "indexed" or (known.state == "duplicate" and twin)):
+            self.reports[number] = FileReport(file.name, "unchanged", chunks=known.chunks, pages=known.pages)
+        elif twin and file.name not in self.taken:
+            self.store.put_unindexed(_duplicate_row(file, sha256, twin))
+            self.reports[number] = FileReport(file.name, "duplicate", _same_as(twin), pages=twin.pages)
+        else:
+            return False
+        self.taken.add(file.name)
+        return True
+
+    def _fail(self, number: int, file: SourceFile, error: LoadError) -> None:
+        reason = literal(error.reason("zh"), error.reason("en"))
+        cure = literal(error.advice("zh"), error.advice("en"))
+        self.reports[number] = FileReport(file.name, "failed", reason, cure)
+        self.taken.add(file.name)
+        if not isinstance(error, MissingFile | UnreadableFile | SameName):
+            row = DocumentRow(file.name, _sha256(file.path), "failed", file.path.stat().st_size, reason)
+            self.store.put_unindexed(row)
+
+    def _split(self, number: int, file: SourceFile, sha256: str, outcome: FileOutcome) -> _Split:
+        parts = [_well_formed(part) for part in self.pipeline.load(file.path, file.name)]
         chunks = self.pipeline.splitter.split_documents(parts)
         if not chunks:
             raise EmptyFile(name=file.name, detail=_NO_CHUNKS)
@@ -137,7 +190,7 @@ class _Run:
             title=title,
             stored_as=self.store.keep_original(file.path, sha256),
         )
-        return _Split(row, text, chunks, [_indexed_text(title, chunk) for chunk in chunks], outcome)
+        return _Split(number, row, text, chunks, [_indexed_text(title, chunk) for chunk in chunks], outcome)
 
     def _embedded(self, texts: list[str]) -> Matrix | None:
         if self.pipeline.embeddings is None or not texts:
@@ -150,38 +203,32 @@ class _Run:
         return np.concatenate(blocks)
 
 
-def ingest(
-    store: DocumentStore,
-    files: Sequence[SourceFile],
-    pipeline: IngestPipeline,
-    *,
-    force: bool = False,
-    progress: ProgressCallback,
-) -> IngestReport:
-    """Add files to a knowledge base, or bring them up to date.
-
-    A file whose bytes are stored under its name is left alone unless `force`; one whose bytes are stored under another
-    name is recorded as a duplicate; a changed file replaces its old self once it has been read. What was stored before
-    an interruption stays, and the next run goes on from there.
-
-    Args:
-        progress: called before each file and each call of the embedding; an exception from it ends the work.
-    """
-    run = _Run(store, pipeline, progress)
-    for number, file in enumerate(files):
-        progress(Progress(number, len(files), file.name))
-        try:
-            run.take(file, force=force)
-        except LoadError as error:
-            run.fail(file, error)
-    run.flush()
-    progress(Progress(len(files), len(files), ""))
-    return IngestReport(tuple(run.reports[name] for name in dict.fromkeys(file.name for file in files)))
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _same_as(twin: DocumentRecord) -> Message:
+    return literal(f"与“{twin.name}”内容相同", f"same content as “{twin.name}”")
+
+
+def _duplicate_row(file: SourceFile, sha256: str, twin: DocumentRecord) -> DocumentRow:
+    return DocumentRow(
+        name=file.name,
+        sha256=sha256,
+        state="duplicate",
+        size=twin.size,
+        reason=_same_as(twin),
+        pages=twin.pages,
+        chars=twin.chars,
+        title=twin.title,
+        stored_as=twin.stored_as,
+    )
+
+
+def _well_formed(part: Document) -> Document:
+    metadata = {key: well_formed(value) if isinstance(value, str) else value for key, value in part.metadata.items()}
+    return Document(page_content=well_formed(part.page_content), metadata=metadata)
 
 
 def _title(name: str, parts: Sequence[Document]) -> str:

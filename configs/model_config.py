@@ -9,7 +9,7 @@ templates in `configs/prompts.py`.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.messages import Message
 
@@ -36,6 +36,9 @@ def _fraction(value: object) -> object:
 Fraction = Annotated[Annotated[float, Field(ge=0, le=1)] | None, BeforeValidator(_fraction)]
 
 
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+
+
 class Settings(BaseModel):
     """The settings in force. Immutable; `model_fields_set` holds the names that the user set explicitly."""
 
@@ -60,7 +63,7 @@ class Settings(BaseModel):
         str, Message("嵌入模型的设备，写法同 device", "device of the embedding model, written like device")
     ] = Field("auto", pattern=_DEVICE)
     model_dir: Annotated[
-        Path, Message("模型权重所在目录，每个模型一个子目录", "folder of the model weights, one subfolder a model")
+        Folder, Message("模型权重所在目录，每个模型一个子目录", "folder of the model weights, one subfolder a model")
     ] = PROJECT_DIR / "weights"
     missing_model: Annotated[
         Literal["embedded", "error"],
@@ -69,7 +72,7 @@ class Settings(BaseModel):
             "when weights are missing: embedded runs without them and says so, error stops",
         ),
     ] = "embedded"
-    data_dir: Annotated[Path, Message("知识库所在目录", "folder of the knowledge bases")] = (
+    data_dir: Annotated[Folder, Message("知识库所在目录", "folder of the knowledge bases")] = (
         PROJECT_DIR / "knowledge_base"
     )
     max_file_mb: Annotated[int, Message("单个文件的大小上限（MB）", "largest file accepted, in MB")] = Field(

@@ -1,8 +1,8 @@
 """Nouns of the documents' side: what a knowledge base holds and what became of a file that was given to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from langchain_core.documents import Document
 
@@ -77,6 +77,28 @@ class NewDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingIdentity:
+    """What makes two embeddings the same vector space: equal fingerprints. `name` is for people."""
+
+    name: str
+    fingerprint: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a rebuild changes of the knowledge base itself, in the same transaction as its documents.
+
+    Attributes:
+        embedding: whose vectors the documents carry; vectors of another one are deleted. None leaves it as it is.
+        manifest: entries to set.
+    """
+
+    embedding: EmbeddingIdentity | None
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage of a document that is indexed as one unit.
 
@@ -139,12 +161,14 @@ class KnowledgeBaseInfo:
     Attributes:
         id: name of its folder.
         embedding: name of the embedding whose vectors it holds; "lexical" for none.
+        is_damaged: its database cannot be read; the name is then that of its folder.
     """
 
     id: str
     name: str
     documents: int
     chunks: int
-    embedding: str
-    chunk_chars: int
-    created_at: float
+    embedding: str = ""
+    chunk_chars: int = 0
+    created_at: float = 0.0
+    is_damaged: bool = False

@@ -5,9 +5,10 @@ Each class says what happened and what to do next, in both languages, and carrie
     KnowGLMError
     ├─ ConfigError                   a setting is wrong
     ├─ KnowledgeBaseError            NotFound · Exists · InvalidName · DocumentNotFound · Busy
-    ├─ LoadError                     Missing · Unsupported · Empty · Encrypted · TooLarge · Corrupt
-    ├─ StoreError                    EmbedderMismatch · StoreCorrupted
-    └─ ModelError                    ModelNotFound · ModelFailed
+    ├─ LoadError                     Missing · Unreadable · SameName · Unsupported · Empty · Encrypted · TooLarge
+    │                                · Corrupt
+    ├─ StoreError                    EmbedderMismatch · StoreCorrupted · StoreUnwritable · StoreClosed
+    └─ ModelError                    ModelNotFound · ModelFailed · AnswerFailed
 
 `code` is stable for programs, `http_status` is for an HTTP front end, `exit_code` for a command line.
 A value may itself be a `Message`; it is rendered in the language of the whole.
@@ -150,6 +151,27 @@ class MissingFile(LoadError):
     cure = Message("检查路径是否写对、文件是否还在。", "Check the path, and that the file is still there.")
 
 
+class UnreadableFile(LoadError):
+    """The system does not let the file be read."""
+
+    code = "unreadable"
+    what = Message("文件读不了：{name}（{detail}）", "The file cannot be read: {name} ({detail})")
+    cure = Message(
+        "检查文件的权限、所在的磁盘或网络盘。", "Check the file's permissions and the disk or share it is on."
+    )
+
+
+class SameName(LoadError):
+    """Two files of one call would have the same name."""
+
+    code, http_status = "same_name", 409
+    what = Message("这一次添加里有两个文件都叫 {name}。", "Two files of this call are both named {name}.")
+    cure = Message(
+        "先改名，或添加它们共同的上级文件夹，这样名字里会带上路径。",
+        "Rename one, or add the folder above both: names then hold the path.",
+    )
+
+
 class UnsupportedFile(LoadError):
     """A kind of file that no loader reads."""
 
@@ -240,6 +262,25 @@ class StoreCorrupted(StoreError):
     )
 
 
+class StoreUnwritable(StoreError):
+    """The system does not let the knowledge base be written: a full disk, or missing permissions."""
+
+    code, http_status = "store_unwritable", 507
+    what = Message("知识库写不进去：{path}（{detail}）", "The knowledge base cannot be written: {path} ({detail})")
+    cure = Message(
+        "检查磁盘空间和目录权限，或用 KNOWGLM_DATA_DIR 换一个目录；已有内容没有改变。",
+        "Check free space and permissions, or choose another folder with KNOWGLM_DATA_DIR; nothing stored has changed.",
+    )
+
+
+class StoreClosed(StoreError):
+    """The knowledge base was deleted or the program is ending while something still used it."""
+
+    code, http_status = "store_closed", 404
+    what = Message("知识库“{name}”已被删除或关闭。", "The knowledge base “{name}” has been deleted or closed.")
+    cure = Message("重新选择一个知识库。", "Choose a knowledge base again.")
+
+
 class ModelError(KnowGLMError):
     """Something about a language model or an embedding model."""
 
@@ -267,4 +308,14 @@ class ModelFailed(ModelError):
     cure = Message(
         "检查模型目录 {path} 是否完整、所需的包是否装好。",
         "Check that the model folder {path} is complete and that the packages it needs are installed.",
+    )
+
+
+class AnswerFailed(ModelError):
+    """A language model raised while it wrote."""
+
+    code = "answer_failed"
+    what = Message("语言模型写回答时出错：{detail}", "The language model failed while it wrote the answer: {detail}")
+    cure = Message(
+        "再试一次；若仍然出错，检查模型或它的服务。", "Try again; if it fails again, check the model or its server."
     )

@@ -38,3 +38,11 @@ class Message:
 def literal(zh: str, en: str) -> Message:
     """Return a message of finished texts, whose braces are not placeholders."""
     return Message(*(text.replace("{", "{{").replace("}", "}}") for text in (zh, en)))
+
+
+def well_formed(text: str) -> str:
+    """Return a text in which halves of characters (lone surrogates) are question marks; its length stays.
+
+    They come in with file names and command lines in another encoding, and no database or model can hold them.
+    """
+    return text.encode("utf-8", "replace").decode()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument
+from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument, Renewal
 from core.vectors import Vector
 
 
@@ -60,8 +60,12 @@ class DocumentStore(Protocol):
         """Copy the original into the knowledge base and return what it will be stored as."""
         ...
 
-    def put_documents(self, documents: Sequence[NewDocument]) -> None:
+    def put_documents(self, documents: Sequence[NewDocument], renewal: Renewal | None = None) -> None:
         """Store documents, each in the place of an older one of its name, in one transaction."""
+        ...
+
+    def discard_originals(self) -> None:
+        """Forget originals that were kept for documents that have not been stored."""
         ...
 
     def put_unindexed(self, row: DocumentRow) -> None:

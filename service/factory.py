@@ -22,6 +22,8 @@ def build_app(
     Raises:
         ModelNotFound: weights are missing and `settings.missing_model` is "error".
     """
-    library = Library(settings.data_dir, PROJECT_DIR / "knowledge_base" / SAMPLES / "content")
+    shipped = PROJECT_DIR / "knowledge_base" / SAMPLES / "content"
+    manifest = {"chunk_chars": settings.chunk_chars, "overlap_chars": settings.chunk_overlap_chars}
+    library = Library(settings.data_dir, shipped, manifest)
     models = Models(settings, embeddings=embeddings, llm=llm)
     return KnowledgeQA(settings, interface_language(settings), library, models)

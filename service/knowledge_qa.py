@@ -1,9 +1,11 @@
 """The façade: everything that an entry point may ask of the product."""
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_text_splitters import TextSplitter
 
@@ -20,9 +22,9 @@ from core.answers import (
     Turn,
     ignore_progress,
 )
-from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInfo
+from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInfo, Renewal
 from core.errors import DocumentNotFound, EmbedderMismatch
-from core.messages import Language, Message
+from core.messages import Language, Message, well_formed
 from loaders.registry import load_file
 from service.library import SAMPLES, Library
 from service.models import Models
@@ -62,7 +64,7 @@ class KnowledgeQA:
 
     def create(self, name: str) -> None:
         """Create an empty knowledge base."""
-        self._library.create(name, chunk_chars=self.settings.chunk_chars)
+        self._library.create(name)
 
     def delete(self, name: str) -> None:
         """Delete a knowledge base with its documents."""
@@ -70,7 +72,7 @@ class KnowledgeQA:
 
     def add(self, name: str, paths: Sequence[Path], progress: ProgressCallback = ignore_progress) -> IngestReport:
         """Add files, and the files in folders at any depth; what is already there unchanged is left alone."""
-        return self._ingest(self._library.open(name), _source_files(paths), progress=progress)
+        return self._ingest(self._library.open(name), _source_files(paths), progress)
 
     def files(self, name: str) -> list[DocumentRecord]:
         """Return the documents of a knowledge base, those that failed included, by name."""
@@ -87,44 +89,40 @@ class KnowledgeQA:
             DocumentNotFound: the knowledge base has no document of this name.
         """
         store = self._library.open(name)
-        record = store.document(document)
-        if record is None:
+        if not store.delete_document(unicodedata.normalize("NFC", document)):
             raise DocumentNotFound(kb=name, name=document)
-        heir = store.duplicate_of(record) if record.state == "indexed" else None
-        if heir is not None:
-            source = SourceFile(store.originals.path(heir.stored_as), heir.name)
-            self._ingest(store, [source], force=True)
-        store.delete_document(document)
+        store.fold_index()
 
     def rebuild(self, name: str, progress: ProgressCallback = ignore_progress) -> IngestReport:
-        """Read every original again and index it with the settings in force; a file that fails keeps its old chunks."""
-        store = self._library.open(name)
-        self._declare_embedding(store)
-        store.set_manifest(chunk_chars=self.settings.chunk_chars, overlap_chars=self.settings.chunk_overlap_chars)
-        by_hand = {
-            path.relative_to(store.originals.folder).as_posix(): path for path in store.originals.put_in_by_hand()
-        }
-        stored = {
-            record.name: store.originals.path(record.stored_as)
-            for record in store.documents()
-            if record.state == "indexed"
-        }
-        files = [SourceFile(path, file) for file, path in (by_hand | stored).items()]
-        return self._ingest(store, files, force=True, progress=progress)
+        """Read every original again and index it with the settings in force, all at once at the end.
+
+        A file that can no longer be read keeps what was indexed of it. A knowledge base whose database is gone is
+        rebuilt from the originals alone.
+        """
+        store, settings = self._library.open(name), self.settings
+        splitting = {"chunk_chars": settings.chunk_chars, "overlap_chars": settings.chunk_overlap_chars}
+        splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
+        pipeline = IngestPipeline(self._load, splitter, self._models.embeddings())
+        renewal = Renewal(self._models.identity(), splitting)
+        report = ingest(store, _originals(store), pipeline, renewal=renewal, progress=progress)
+        store.fold_index()
+        return report
 
     def refresh_samples(self, progress: ProgressCallback = ignore_progress) -> IngestReport:
         """Index what is new or changed in the samples' folder."""
         store = self._library.open(SAMPLES)
-        folder = store.originals.folder
-        files = [SourceFile(path, path.relative_to(folder).as_posix()) for path in store.originals.put_in_by_hand()]
-        return self._ingest(store, files, progress=progress)
+        files = [
+            SourceFile(path, path.relative_to(store.originals.folder).as_posix())
+            for path in store.originals.put_in_by_hand()
+        ]
+        return self._ingest(store, files, progress)
 
     # --- questions -------------------------------------------------------------------------------------------------
 
     def search(self, question: str, kb: str = SAMPLES) -> Retrieval:
         """Return every candidate for a question, kept or dropped and why, without answering it."""
         store = self._library.open(kb)
-        return retrieve(question, store, self._retrieval_settings(store), self._dense(store))
+        return retrieve(well_formed(question), store, self._retrieval_settings(store), self._dense(store))
 
     def ask(self, question: str, kb: str = SAMPLES, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
         """Answer a question from a knowledge base, as a stream of events; close the stream to stop."""
@@ -137,7 +135,7 @@ class KnowledgeQA:
             history_turns=self.settings.history_turns,
             language=self.language,
         )
-        return answer_events(question, plugs, self._retrieval_settings(store), history)
+        return answer_events(well_formed(question), plugs, self._retrieval_settings(store), history)
 
     def notices(self, kb: str = SAMPLES) -> list[Message]:
         """Return what the user should know: models that are missing, settings that a rebuild would apply."""
@@ -157,25 +155,17 @@ class KnowledgeQA:
 
     # --- how a knowledge base is worked with -----------------------------------------------------------------------
 
-    def _ingest(
-        self,
-        store: KnowledgeStore,
-        files: Sequence[SourceFile],
-        *,
-        force: bool = False,
-        progress: ProgressCallback = ignore_progress,
-    ) -> IngestReport:
-        if not store.chunk_count:
-            self._declare_embedding(store)
-        limit = self.settings.max_file_mb
-        pipeline = IngestPipeline(
-            load=lambda path, name: load_file(path, name=name, max_mb=limit),
-            splitter=self._splitter(store),
-            embeddings=self._embeddings(store),
-        )
-        report = ingest(store, files, pipeline, force=force, progress=progress)
+    def _ingest(self, store: KnowledgeStore, files: Sequence[SourceFile], progress: ProgressCallback) -> IngestReport:
+        identity = self._models.identity()
+        if identity is not None and not store.chunk_count:
+            store.use_embedding(identity)
+        pipeline = IngestPipeline(self._load, self._splitter(store), self._embeddings(store))
+        report = ingest(store, files, pipeline, progress=progress)
         store.fold_index()
         return report
+
+    def _load(self, path: Path, name: str) -> list[Document]:
+        return load_file(path, name=name, max_mb=self.settings.max_file_mb)
 
     def _splitter(self, store: KnowledgeStore) -> TextSplitter:
         manifest = store.manifest()
@@ -184,18 +174,15 @@ class KnowledgeQA:
             manifest.get("overlap_chars", self.settings.chunk_overlap_chars),
         )
 
-    def _declare_embedding(self, store: KnowledgeStore) -> None:
-        if self._models.embedding_name != "lexical":
-            store.use_embedding(self._models.embedding_name, *self._models.fingerprint())
-
     def _embeddings(self, store: KnowledgeStore) -> Embeddings | None:
         """Return the embedding in force if it is the one that the knowledge base's vectors are of."""
         stored = store.embedding
-        if stored is None or self._models.embedding_name == "lexical":
+        identity = self._models.identity() if stored else None
+        if stored is None or identity is None:
             return None
-        if stored.fingerprint != self._models.fingerprint()[0]:
+        if stored.fingerprint != identity.fingerprint:
             name = store.manifest().get("name", "")
-            raise EmbedderMismatch(name=name, stored=stored.name, configured=self._models.embedding_name)
+            raise EmbedderMismatch(name=name, stored=stored.name, configured=identity.name)
         return self._models.embeddings()
 
     def _dense(self, store: KnowledgeStore) -> DenseLeg | None:
@@ -230,13 +217,25 @@ def _source_files(paths: Sequence[Path]) -> list[SourceFile]:
     files: list[SourceFile] = []
     for path in paths:
         if not path.is_dir():
-            files.append(SourceFile(path, path.name))
+            files.append(_source_file(path, path.name))
             continue
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-        names = [(file, file.relative_to(path)) for file in inside]
-        files += [
-            SourceFile(file, name.as_posix())
-            for file, name in names
-            if not any(part.startswith((".", "~$")) for part in name.parts)
-        ]
+        for file in sorted(path.rglob("*")):
+            below = file.relative_to(path)
+            if file.is_file() and not any(part.startswith((".", "~$")) for part in below.parts):
+                files.append(_source_file(file, below.as_posix()))
     return files
+
+
+def _source_file(path: Path, name: str) -> SourceFile:
+    """Name a file in composed characters, so that one name is one document whatever system it comes from."""
+    return SourceFile(path, unicodedata.normalize("NFC", well_formed(name)))
+
+
+def _originals(store: KnowledgeStore) -> list[SourceFile]:
+    """Return the originals of every document that is to be searchable, and those that were put in by hand."""
+    documents, folder = store.documents(), store.originals.folder
+    duplicates = {document.name for document in documents if document.state == "duplicate"}
+    found = store.originals.put_in_by_hand() if documents else store.originals.all()
+    files = {path.relative_to(folder).as_posix(): path for path in found}
+    files |= {document.name: folder / document.stored_as for document in documents if document.state == "indexed"}
+    return [SourceFile(path, name) for name, path in files.items() if name not in duplicates]

@@ -9,6 +9,7 @@ from langchain_core.language_models import BaseChatModel
 
 from configs.catalogue import EMBEDDINGS, LLMS, CosineCalibration, EmbeddingSpec
 from configs.model_config import Settings
+from core.documents import EmbeddingIdentity
 from core.errors import ModelNotFound
 from core.messages import Message
 from models.embeddings import SentenceTransformerEmbeddings, has_weights
@@ -84,18 +85,18 @@ class Models:
                 )
             return self._loaded
 
-    def fingerprint(self) -> tuple[str, int]:
-        """Return what identifies the vector space of the embedding in force, and its dimensions.
+    def identity(self) -> EmbeddingIdentity | None:
+        """Return what identifies the vector space of the embedding in force; None in lexical mode.
 
         An embedding that a program brought is known by its name and dimensions only.
         """
         model = self.embeddings()
-        if isinstance(model, SentenceTransformerEmbeddings):
-            return model.fingerprint, model.dimensions
         if model is None:
-            return "lexical", 0
+            return None
+        if isinstance(model, SentenceTransformerEmbeddings):
+            return EmbeddingIdentity(self.embedding_name, model.fingerprint, model.dimensions)
         dimensions = len(model.embed_query("维度"))
-        return f"{self.embedding_name}:{dimensions}", dimensions
+        return EmbeddingIdentity(self.embedding_name, f"{self.embedding_name}:{dimensions}", dimensions)
 
     @property
     def calibration(self) -> CosineCalibration:

@@ -30,7 +30,9 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., KnowledgeQA]]:
     opened: list[KnowledgeQA] = []
 
     def build(*, embeddings: object = None, llm: object = None, **flags: object) -> KnowledgeQA:
-        settings = load_settings({"data_dir": tmp_path / "data", "model_dir": tmp_path / "weights", **flags}, environ={})
+        settings = load_settings(
+            {"data_dir": tmp_path / "data", "model_dir": tmp_path / "weights", **flags}, environ={}
+        )
         opened.append(build_app(settings, embeddings=embeddings, llm=llm))
         return opened[-1]
 

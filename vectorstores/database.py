@@ -2,31 +2,37 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import KnowledgeBaseBusy, StoreCorrupted
+from core.errors import KnowledgeBaseBusy, StoreClosed, StoreCorrupted, StoreUnwritable
 from vectorstores.schema import MIGRATIONS
 
 _BUSY_TIMEOUT_S = 30.0
+_RETRY_S = 0.05
+_UNWRITABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class Database:
-    """Connections to one database file, one for each thread.
+    """A pool of connections to one database file; a thread holds one only while it reads or writes.
 
     WAL lets any number of readers go on while one thread writes; `synchronous=FULL` makes a committed transaction
     survive power loss.
 
     Raises:
-        StoreCorrupted: the file is not a database, or is damaged.
+        StoreCorrupted: the file is not a database, is damaged, or was written by a newer version.
+        StoreUnwritable: the disk is full or the file may not be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
         self._lock = threading.Lock()
+        self._held = threading.local()  # the connection of a block that is open on this thread
         with self.snapshot() as connection:
             is_current = _version(connection) == len(MIGRATIONS)
         if not is_current:
@@ -35,13 +41,12 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection on which every read sees the same committed state."""
-        connection = self._connection()
-        if connection.in_transaction:  # already inside a snapshot or a write of this thread
-            yield connection
+        """Give a connection on which every read sees the same committed state; blocks may be nested."""
+        held: sqlite3.Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            yield held
             return
-        with _wrapped(self.path):
-            connection.execute("BEGIN")
+        with self._transaction("BEGIN") as connection:
             try:
                 yield connection
             finally:
@@ -54,9 +59,7 @@ class Database:
         Raises:
             KnowledgeBaseBusy: another writer held the database for longer than half a minute.
         """
-        connection = self._connection()
-        with _wrapped(self.path):
-            connection.execute("BEGIN IMMEDIATE")
+        with self._transaction("BEGIN IMMEDIATE") as connection:
             try:
                 yield connection
             except BaseException:
@@ -65,44 +68,75 @@ class Database:
             connection.commit()
 
     def close(self) -> None:
-        """Close every connection; the last one folds the write-ahead log into the file."""
+        """Refuse new blocks and close the connections; one in use is closed when its block ends."""
         with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._open()
-            self._local.connection = connection
-        return connection
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with _wrapped(self.path):
+            connection = self._take()
+            outer = getattr(self._held, "connection", None)
+            self._held.connection = connection
+            try:
+                connection.execute(begin)
+                yield connection
+            finally:
+                self._held.connection = outer
+                self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._closed:
+                raise StoreClosed(name=self.path.parent.name)
+            if self._idle:
+                return self._idle.pop()
+        return self._open()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._lock:
+            if not self._closed and not connection.in_transaction:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        with _wrapped(self.path):
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA cache_size = -65536")  # KiB
-        with self._lock:
-            self._connections.append(connection)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        _use_write_ahead_log(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -65536")  # KiB
         return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; the busy timeout does not cover the first switch of a new file, so it is tried again."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in _BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 @contextmanager
 def _wrapped(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
-            raise KnowledgeBaseBusy(name=path.parent.name) from error
-        raise StoreCorrupted(path=path, detail=error) from error
     except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code, without its extension
+        if code in _BUSY:
+            raise KnowledgeBaseBusy(name=path.parent.name) from error
+        if code in _UNWRITABLE:
+            raise StoreUnwritable(path=path, detail=error) from error
         raise StoreCorrupted(path=path, detail=error) from error
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,23 @@ from core.vectors import Matrix, Vector
 from vectorstores.originals import write_durably
 
 _BATCH = 10_000  # vectors read at once
+_IDS_IN_A_STATEMENT = 500
 _TAIL_LIMIT = 1_000  # a longer tail, or
 _STALE_SHARE = 0.1  # this share of changes, is folded into the file
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    embedding: str
+    """First line of the index file, as JSON; `sha256` covers the other fields and the index that follows."""
+
+    origin: str
     last_chunk_id: int
     count: int
-    sha256: str
+    sha256: str = ""
+
+    def sealed(self, data: bytes) -> "_Header":
+        plain = json.dumps([self.origin, self.last_chunk_id, self.count]).encode()
+        return replace(self, sha256=hashlib.sha256(plain + data).hexdigest())
 
 
 class DenseIndex:
@@ -37,14 +44,14 @@ class DenseIndex:
     Args:
         path: the index file; it need not exist.
         embedding_id: row of the table `embeddings`.
-        fingerprint: of the embedding, to recognise a file of another one.
+        origin: names the database and the embedding that the vectors are of, to recognise a file of others.
         dimensions: length of a vector.
     """
 
-    def __init__(self, path: Path, embedding_id: int, fingerprint: str, dimensions: int) -> None:
+    def __init__(self, path: Path, embedding_id: int, origin: str, dimensions: int) -> None:
         self.path = path
         self._embedding_id = embedding_id
-        self.fingerprint = fingerprint
+        self.origin = origin
         self._dimensions = dimensions
         self._lock = threading.Lock()
         self._base: Any = None
@@ -97,7 +104,7 @@ class DenseIndex:
             header = _Header(**json.loads(head))
         except (OSError, ValueError, TypeError):
             return False  # derived data: whatever is wrong with it, the cure is to build it again
-        if header.embedding != self.fingerprint or hashlib.sha256(data).hexdigest() != header.sha256:
+        if header.origin != self.origin or header != header.sealed(data):
             return False
         self._base = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
         self._base_last_id = header.last_chunk_id
@@ -110,9 +117,9 @@ class DenseIndex:
         row = connection.execute("SELECT max(chunk_id) FROM vectors WHERE embedding_id = ?", (self._embedding_id,))
         self._base_last_id = row.fetchone()[0] or 0
         data = faiss.serialize_index(self._base).tobytes()
-        header = _Header(self.fingerprint, self._base_last_id, self._base.ntotal, hashlib.sha256(data).hexdigest())
+        header = _Header(self.origin, self._base_last_id, self._base.ntotal).sealed(data)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(self.path, json.dumps(_as_dict(header)).encode() + b"\n" + data)
+        write_durably(self.path, json.dumps(asdict(header)).encode() + b"\n" + data)
 
     def _built_from(self, connection: sqlite3.Connection, after: int, *, flat_fp32: bool) -> Any:
         """Return a FAISS index of the stored vectors whose chunk id is greater than `after`."""
@@ -134,11 +141,13 @@ class DenseIndex:
         return index
 
     def _live(self, connection: sqlite3.Connection, ids: list[int]) -> set[int]:
-        marks = ",".join("?" * len(ids))
-        rows = connection.execute(
-            f"SELECT chunk_id FROM vectors WHERE embedding_id = ? AND chunk_id IN ({marks})", (self._embedding_id, *ids)
-        )
-        return {row["chunk_id"] for row in rows}
+        live: set[int] = set()
+        for start in range(0, len(ids), _IDS_IN_A_STATEMENT):
+            some = ids[start : start + _IDS_IN_A_STATEMENT]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT chunk_id FROM vectors WHERE embedding_id = ? AND chunk_id IN ({marks})"
+            live.update(row["chunk_id"] for row in connection.execute(query, (self._embedding_id, *some)))
+        return live
 
 
 def packed(vectors: Matrix) -> list[bytes]:
@@ -151,7 +160,3 @@ def packed(vectors: Matrix) -> list[bytes]:
 def unpacked(blobs: list[bytes]) -> Matrix:
     """Return fp16 blobs of equal length as a float32 matrix of shape (n, dimensions)."""
     return np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), -1).astype(np.float32)
-
-
-def _as_dict(header: _Header) -> dict[str, Any]:
-    return {name: getattr(header, name) for name in _Header.__slots__}

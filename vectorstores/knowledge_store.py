@@ -1,29 +1,19 @@
 """One knowledge base on disk: `kb.sqlite` (the only truth), `content/` (originals), `index/` (derived)."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analysis.terms import index_form
-from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument
+from core.documents import Chunk, DocumentRecord, DocumentRow, EmbeddingIdentity, NewDocument, Renewal
 from core.vectors import Vector
 from vectorstores import records
 from vectorstores.database import Database
 from vectorstores.dense import DenseIndex, packed, unpacked
 from vectorstores.lexical import Collection, lexical_scores, term_weights
 from vectorstores.originals import Originals
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEmbedding:
-    """The embedding whose vectors a knowledge base holds."""
-
-    id: int
-    name: str
-    fingerprint: str
-    dimensions: int
 
 
 class KnowledgeStore:
@@ -33,15 +23,18 @@ class KnowledgeStore:
     Threads may share an instance.
 
     Args:
-        folder: the knowledge base's folder; created, with an empty database, if need be.
+        folder: the knowledge base's folder.
+        create: make the folder if it is missing; otherwise one that was deleted in the meantime stays deleted.
     """
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.originals = Originals(folder / "content")
         self._database = Database(folder / "kb.sqlite")
         self._dense: DenseIndex | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the database's connections."""
@@ -72,21 +65,19 @@ class KnowledgeStore:
             return int(records.read_manifest(connection).get("chunk_count", 0)) - int(vectors)
 
     @property
-    def embedding(self) -> StoredEmbedding | None:
+    def embedding(self) -> EmbeddingIdentity | None:
         """The embedding whose vectors are stored; None for a knowledge base without a dense leg."""
-        with self._database.snapshot() as connection:
-            row = connection.execute("SELECT * FROM embeddings ORDER BY id DESC LIMIT 1").fetchone()
-        return StoredEmbedding(**dict(row)) if row else None
+        stored = self._stored_embedding()
+        return EmbeddingIdentity(stored["name"], stored["fingerprint"], stored["dimensions"]) if stored else None
 
-    def use_embedding(self, name: str, fingerprint: str, dimensions: int) -> None:
+    def use_embedding(self, identity: EmbeddingIdentity) -> None:
         """Declare the embedding of all vectors to come; vectors of another one are deleted."""
         with self._database.write() as connection:
-            connection.execute("DELETE FROM embeddings WHERE fingerprint <> ?", (fingerprint,))
-            connection.execute(
-                "INSERT INTO embeddings (name, fingerprint, dimensions) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (name, fingerprint, dimensions),
-            )
-        self._dense = None
+            records.switch_embedding(connection, identity)
+
+    def _stored_embedding(self) -> sqlite3.Row | None:
+        with self._database.snapshot() as connection:
+            return records.read_embedding(connection)
 
     # --- documents -------------------------------------------------------------------------------------------------
 
@@ -104,32 +95,36 @@ class KnowledgeStore:
         """Return the searchable document that has these bytes under another name than `name`."""
         return self._one("sha256 = ? AND state = 'indexed' AND name <> ?", sha256, name)
 
-    def duplicate_of(self, document: DocumentRecord) -> DocumentRecord | None:
-        """Return a document that was set aside because `document` has the same bytes."""
-        return self._one("sha256 = ? AND state = 'duplicate' AND name <> ?", document.sha256, document.name)
-
     def keep_original(self, source: Path, sha256: str) -> str:
         """Copy the original into `content/`; it counts once the document that it belongs to is stored."""
         return self.originals.keep(source, sha256)
 
-    def put_documents(self, documents: Sequence[NewDocument]) -> None:
+    def discard_originals(self) -> None:
+        """Forget originals that were kept for documents that have not been stored."""
+        self.originals.discard()
+
+    def put_documents(self, documents: Sequence[NewDocument], renewal: Renewal | None = None) -> None:
         """Store documents with their chunks and vectors, each in the place of an older one of its name."""
         prepared = [
             ([index_form(text) for text in new.indexed_texts], None if new.vectors is None else packed(new.vectors))
             for new in documents
         ]
-        embedding, replaced = self.embedding, set()
+        replaced: set[str | None] = set()
         self.originals.settle()
         with self._database.write() as connection:
+            if renewal and renewal.embedding:
+                records.switch_embedding(connection, renewal.embedding)
+            embedding = records.read_embedding(connection)
             for new, (forms, blobs) in zip(documents, prepared, strict=True):
-                replaced.add(records.delete_document(connection, new.row.name))
+                replaced.add(records.delete_document(connection, new.row.name, new.row.sha256))
                 document_id = records.insert_document(connection, new.row)
                 records.insert_text(connection, document_id, new.text)
                 ids = records.insert_chunks(connection, document_id, new.chunks, forms)
                 if blobs is not None and embedding:
-                    records.insert_vectors(connection, embedding.id, ids, blobs)
+                    records.insert_vectors(connection, embedding["id"], ids, blobs)
             lengths = [form.length for forms, _ in prepared for form in forms]
             records.count_chunks(connection, len(lengths), sum(lengths))
+            records.write_manifest(connection, dict(renewal.manifest) if renewal else {})
         self._forget_originals(replaced)
 
     def put_unindexed(self, row: DocumentRow) -> None:
@@ -182,14 +177,15 @@ class KnowledgeStore:
 
     def cosines(self, vector: Vector, ids: Iterable[int]) -> dict[int, float]:
         """Return the cosine (−1 to 1) between a unit vector and each of the chunks that has one."""
-        embedding, wanted = self.embedding, list(ids)
-        if embedding is None or not wanted:
-            return {}
+        wanted = list(ids)
         marks = ",".join("?" * len(wanted))
         with self._database.snapshot() as connection:
+            embedding = records.read_embedding(connection)
+            if embedding is None or not wanted:
+                return {}
             rows = connection.execute(
                 f"SELECT chunk_id, vector FROM vectors WHERE embedding_id = ? AND chunk_id IN ({marks})",
-                (embedding.id, *wanted),
+                (embedding["id"], *wanted),
             ).fetchall()
         if not rows:
             return {}
@@ -228,13 +224,15 @@ class KnowledgeStore:
             return [records.as_chunk(connection, row) for row in rows]
 
     def _dense_index(self) -> DenseIndex | None:
-        embedding = self.embedding
+        embedding = self._stored_embedding()
         if embedding is None:
             return None
-        if self._dense is None or self._dense.fingerprint != embedding.fingerprint:
-            path = self.folder / "index" / f"embedding-{embedding.id}.faiss"
-            self._dense = DenseIndex(path, embedding.id, embedding.fingerprint, embedding.dimensions)
-        return self._dense
+        origin = f"{self.manifest()['database_id']}:{embedding['fingerprint']}"
+        with self._lock:
+            if self._dense is None or self._dense.origin != origin:
+                path = self.folder / "index" / f"embedding-{embedding['id']}.faiss"
+                self._dense = DenseIndex(path, embedding["id"], origin, embedding["dimensions"])
+            return self._dense
 
 
 def _collection(connection: sqlite3.Connection) -> Collection:

@@ -17,6 +17,7 @@ _POOLING = 0.5  # weight of the best chunk of the same document
 _FREQUENT_SHARE = 0.2  # terms in more of the chunks than this find no candidates, they only score
 _MIN_CANDIDATES = 200
 _FEW_CANDIDATES = 50
+_SMALL_COLLECTION = 500  # chunks; so few are all scored
 _BATCH = 500  # ids in one statement
 
 
@@ -93,10 +94,12 @@ def _candidates(
     frequent = max(limit, collection.chunk_count * _FREQUENT_SHARE)
     present = [term for term in terms if term.frequency]
     rare = [term for term in present if term.frequency <= frequent]
+    if collection.chunk_count <= _SMALL_COLLECTION:
+        return _matching(connection, present, _SMALL_COLLECTION)
     found = _matching(connection, [term for term in rare if term.kind is not TermKind.UNIGRAM], limit)
     if len(found) < _FEW_CANDIDATES:  # hardly a bigram or word is shared: let single characters find more
         seen = set(found)
-        found += [id for id in _matching(connection, rare or present, limit) if id not in seen]
+        found += [id for id in _matching(connection, present, limit) if id not in seen]
     return found[:limit]
 
 

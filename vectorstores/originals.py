@@ -5,12 +5,16 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _STORED_NAME = re.compile(r"[0-9a-f]{64}\b")
+_PARTIAL = ".partial-"
+_ABANDONED_S = 86_400.0
 _SYNC_THREADS = 8  # a journalling file system commits what several threads sync at once in one go
 
 
@@ -22,7 +26,14 @@ class Originals:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._unsettled: dict[str, Path] = {}
+        self._local = threading.local()  # each thread settles the copies that it made itself
+
+    @property
+    def _unsettled(self) -> dict[str, Path]:
+        if not hasattr(self._local, "unsettled"):
+            self._local.unsettled = {}
+        copies: dict[str, Path] = self._local.unsettled
+        return copies
 
     def keep(self, source: Path, sha256: str) -> str:
         """Copy `source` here and return the name it will have once it is settled; the same bytes are copied once."""
@@ -31,20 +42,35 @@ class Originals:
         stored_as = sha256 + (source.suffix.lower() if _SUFFIX.fullmatch(source.suffix) else "")
         if stored_as not in self._unsettled and not self.path(stored_as).exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            partial = self.path(f".partial-{os.getpid()}-{threading.get_ident()}-{stored_as}")
-            shutil.copyfile(source, partial)
+            partial = self.path(f"{_PARTIAL}{os.getpid()}-{threading.get_ident()}-{stored_as}")
+            try:
+                shutil.copyfile(source, partial)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
             self._unsettled[stored_as] = partial
         return stored_as
 
     def settle(self) -> None:
         """Give every copy its name, after its bytes have reached the disk: a name never stands for half a file."""
-        unsettled, self._unsettled = self._unsettled, {}
+        unsettled = self._unsettled
         with ThreadPoolExecutor(_SYNC_THREADS) as threads:
             list(threads.map(_sync, unsettled.values()))
         for stored_as, partial in unsettled.items():
             partial.replace(self.path(stored_as))
         if unsettled:
             _sync_folder(self.folder)
+            unsettled.clear()
+
+    def discard(self) -> None:
+        """Delete the copies that have not been settled, and those that a killed process left long ago."""
+        for partial in self._unsettled.values():
+            partial.unlink(missing_ok=True)
+        self._unsettled.clear()
+        for partial in self.folder.glob(f"{_PARTIAL}*"):
+            with suppress(FileNotFoundError):  # its own process may settle it right now
+                if time.time() - partial.stat().st_mtime > _ABANDONED_S:
+                    partial.unlink()
 
     def path(self, stored_as: str) -> Path:
         """Return where the original is."""
@@ -55,20 +81,22 @@ class Originals:
         for stored_as in names:
             self.path(stored_as).unlink(missing_ok=True)
 
-    def put_in_by_hand(self) -> list[Path]:
-        """Return the files here that this program did not store, sorted; hidden files do not count."""
+    def all(self) -> list[Path]:
+        """Return every file here, sorted; hidden ones do not count."""
         if not self.folder.is_dir():
             return []
         return sorted(
-            path
-            for path in self.folder.rglob("*")
-            if path.is_file() and not path.name.startswith((".", "~$")) and not _STORED_NAME.match(path.name)
+            path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith((".", "~$"))
         )
+
+    def put_in_by_hand(self) -> list[Path]:
+        """Return the files here that this program did not store, sorted."""
+        return [path for path in self.all() if not _STORED_NAME.match(path.name)]
 
 
 def write_durably(target: Path, data: bytes) -> None:
     """Write a file so that it is either whole or absent, whatever happens in between."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_PARTIAL, delete=False) as partial:
         partial.write(data)
     _sync(Path(partial.name))
     Path(partial.name).replace(target)

@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.documents import Document
 
 from analysis.terms import IndexForm
-from core.documents import Chunk, DocumentRecord, DocumentRow
+from core.documents import Chunk, DocumentRecord, DocumentRow, EmbeddingIdentity
 from core.messages import Message
 from vectorstores.lexical import add_terms, remove_terms
 
@@ -36,11 +36,20 @@ def insert_document(connection: sqlite3.Connection, row: DocumentRow) -> int:
     return connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values).lastrowid or 0
 
 
-def delete_document(connection: sqlite3.Connection, name: str) -> str | None:
-    """Delete a document and all that came of it; return what its original was stored as, None if there was none."""
-    row = connection.execute("SELECT id, stored_as FROM documents WHERE name = ?", (name,)).fetchone()
+def delete_document(connection: sqlite3.Connection, name: str, successor_sha256: str = "") -> str | None:
+    """Delete a document and all that came of it; return what its original was stored as, None if there was none.
+
+    A duplicate that it stood for takes over its chunks, so that no accepted text is lost with it, unless the document
+    that comes in its place has the same bytes.
+    """
+    row = connection.execute("SELECT * FROM documents WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None
+    stays = row["state"] == "indexed" and row["sha256"] != successor_sha256
+    if stays and (heir := _duplicate_of(connection, row)):
+        connection.execute("DELETE FROM documents WHERE id = ?", (heir["id"],))
+        connection.execute("UPDATE documents SET name = ? WHERE id = ?", (heir["name"], row["id"]))
+        return str(row["stored_as"])
     chunks = connection.execute("SELECT id, runs, length FROM chunks WHERE document_id = ?", (row["id"],)).fetchall()
     forms = [IndexForm(chunk["runs"], chunk["length"]) for chunk in chunks]
     remove_terms(connection, zip((chunk["id"] for chunk in chunks), forms, strict=True))
@@ -48,6 +57,14 @@ def delete_document(connection: sqlite3.Connection, name: str) -> str | None:
     if forms:
         count_chunks(connection, -len(forms), -sum(form.length for form in forms))
     return str(row["stored_as"])
+
+
+def _duplicate_of(connection: sqlite3.Connection, row: sqlite3.Row) -> sqlite3.Row | None:
+    duplicates = connection.execute(
+        "SELECT id, name FROM documents WHERE sha256 = ? AND state = 'duplicate' ORDER BY id", (row["sha256"],)
+    )
+    found: sqlite3.Row | None = duplicates.fetchone()
+    return found
 
 
 def insert_text(connection: sqlite3.Connection, document_id: int, text: str) -> None:
@@ -87,6 +104,21 @@ def insert_vectors(
     connection.executemany(
         "INSERT INTO vectors (embedding_id, chunk_id, vector) VALUES (?, ?, ?)",
         ((embedding_id, id, blob) for id, blob in zip(ids, blobs, strict=True)),
+    )
+
+
+def read_embedding(connection: sqlite3.Connection) -> sqlite3.Row | None:
+    """Return the row of the embedding whose vectors are stored."""
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM embeddings ORDER BY id DESC LIMIT 1").fetchone()
+    return row
+
+
+def switch_embedding(connection: sqlite3.Connection, identity: EmbeddingIdentity) -> None:
+    """Make an embedding the one whose vectors are stored; vectors of another one are deleted."""
+    connection.execute("DELETE FROM embeddings WHERE fingerprint <> ?", (identity.fingerprint,))
+    connection.execute(
+        "INSERT INTO embeddings (name, fingerprint, dimensions) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (identity.name, identity.fingerprint, identity.dimensions),
     )
 
 

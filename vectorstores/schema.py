@@ -6,6 +6,8 @@ MIGRATIONS: tuple[str, ...] = (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL                  -- JSON
     ) STRICT;
+    -- tells an index file of this database from one of an earlier database in the same folder
+    INSERT INTO manifest (key, value) VALUES ('database_id', '"' || lower(hex(randomblob(16))) || '"');
 
     CREATE TABLE documents (
         id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9,8 +9,8 @@ from analysis.folding import fold
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("ＣｈａｔＧＬＭ－６Ｂ", "ChatGLM-6B"),  # noqa: RUF001
-        ("１３ＧＢ", "13gb"),  # noqa: RUF001
+        ("ＣｈａｔＧＬＭ－６Ｂ", "ChatGLM-6B"),
+        ("１３ＧＢ", "13gb"),
         ("（甲）：乙？", "(甲):乙?"),
         ("ｱｲｳ", "アイウ"),
         ("請假須經部門主管批准", "请假须经部门主管批准"),

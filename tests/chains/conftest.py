@@ -12,6 +12,7 @@ from chains.answer import AnswerPlugs, answer_events
 from chains.retrieve import DenseLeg, logistic, retrieve
 from configs.prompts import PROMPTS
 from core.answers import Answer, AnswerEvent, Finished, Retrieval, RetrievalSettings, Turn
+from core.documents import EmbeddingIdentity
 from vectorstores.knowledge_store import KnowledgeStore
 
 DEFAULTS = {"top_k": 5, "threshold": 0.2, "dense_weight": 0.3, "passage_chars": 500, "context_chars": 2000}
@@ -27,7 +28,7 @@ class Bench:
 
     def use(self, embeddings: HashedEmbeddings, *, midpoint: float = 0.5, scale: float = 0.1) -> None:
         self.embeddings = embeddings
-        self.store.use_embedding("hashed", "f", embeddings.dimensions)
+        self.store.use_embedding(EmbeddingIdentity("hashed", "f", embeddings.dimensions))
         self.dense = DenseLeg(embeddings, logistic(midpoint, scale))
 
     def put(self, name: str, texts: Sequence[str], **about: Any) -> None:

@@ -13,7 +13,7 @@ from langchain_core.documents import Document
 from chains import ingest as module
 from chains.ingest import IngestPipeline, SourceFile, ingest
 from core.answers import Progress
-from core.documents import IngestReport
+from core.documents import EmbeddingIdentity, IngestReport, Renewal
 from core.errors import CorruptFile, EmptyFile
 from core.messages import Message
 from splitters.chinese import ChineseTextSplitter
@@ -49,11 +49,14 @@ class Desk:
         return load(path, name)
 
     def add(
-        self, *stems: str, progress: Callable[[Progress], None] = lambda _: None, force: bool = False
+        self,
+        *stems: str,
+        progress: Callable[[Progress], None] = lambda _: None,
+        renewal: Renewal | None = None,
     ) -> IngestReport:
         files = [SourceFile(self.folder / f"{stem}.txt", f"{stem}.txt") for stem in stems]
         pipeline = IngestPipeline(self.load, ChineseTextSplitter(100), self.embeddings)
-        return ingest(self.store, files, pipeline, force=force, progress=progress)
+        return ingest(self.store, files, pipeline, renewal=renewal, progress=progress)
 
     def outcomes(self, *stems: str, **about: Any) -> list[str]:
         return [report.outcome for report in self.add(*stems, **about).files]
@@ -82,7 +85,7 @@ def test_a_file_goes_from_added_to_unchanged_to_replaced(desk: Desk) -> None:
     assert desk.outcomes("甲") == ["replaced"]
     assert desk.found("年假") == set()
     assert desk.found("病毒") == {"甲.txt"}
-    assert desk.outcomes("甲", force=True) == ["replaced"]
+    assert desk.outcomes("甲", renewal=Renewal(None, {})) == ["replaced"]
     assert desk.store.chunk_count == 1
 
 
@@ -193,7 +196,7 @@ def test_an_interrupted_run_leaves_no_stray_copies(desk: Desk, tmp_path: Path) -
 
 def test_pain_5_progress_names_each_file_and_ends_complete(desk: Desk) -> None:
     desk.embeddings = HashedEmbeddings(16)
-    desk.store.use_embedding("hashed", "f", 16)
+    desk.store.use_embedding(EmbeddingIdentity("hashed", "f", 16))
     desk.write(甲="年假有五天。", 坏="BROKEN", 乙="病毒检测须知。")
     seen: list[Progress] = []
     desk.add("甲", "坏", "乙", progress=seen.append)
@@ -213,7 +216,7 @@ def test_pain_5_texts_are_embedded_in_batches_across_files(desk: Desk, monkeypat
             return super().embed_documents(texts)
 
     desk.embeddings = Counting(16)
-    desk.store.use_embedding("hashed", "f", 16)
+    desk.store.use_embedding(EmbeddingIdentity("hashed", "f", 16))
     names = [f"{n}号" for n in range(25)]
     desk.write(**{name: f"{name}文件的内容。" for name in names})
     desk.add(*names)

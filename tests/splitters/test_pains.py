@@ -18,7 +18,7 @@ TOKENS = {
     "url": "https://a.example.com/b?c=d&e=f#g",
     "path": "/data/models/chatglm-6b",
     "word": "transformers",
-    "full_width_number": "１２３４５６",  # noqa: RUF001
+    "full_width_number": "１２３４５６",
     "accented": "déjàvunaïveté",
     "family": "👨‍👩‍👧‍👦",
     "skin_tone": "👍🏽",

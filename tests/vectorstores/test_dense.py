@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fakes import new_document
 
+from core.documents import EmbeddingIdentity
 from vectorstores.dense import packed, unpacked
 from vectorstores.knowledge_store import KnowledgeStore
 
@@ -27,7 +28,7 @@ def put(store: KnowledgeStore, name: str, vectors: np.ndarray) -> None:
 def filled(open_store: OpenStore) -> KnowledgeStore:
     """Five documents of a hundred chunks."""
     store = open_store()
-    store.use_embedding("random", "f", DIMENSIONS)
+    store.use_embedding(EmbeddingIdentity("random", "f", DIMENSIONS))
     for number in range(5):
         put(store, f"{number}.txt", random_vectors(N // 5, number))
     return store
@@ -35,7 +36,8 @@ def filled(open_store: OpenStore) -> KnowledgeStore:
 
 def brute_force(store: KnowledgeStore, query: np.ndarray) -> list[int]:
     """Rank every chunk by the vectors in the database, in double precision."""
-    rows = store._database._connection().execute("SELECT chunk_id, vector FROM vectors").fetchall()
+    with store._database.snapshot() as connection:
+        rows = connection.execute("SELECT chunk_id, vector FROM vectors").fetchall()
     ids = np.array([row["chunk_id"] for row in rows])
     scores = unpacked([row["vector"] for row in rows]).astype(np.float64) @ query
     return [int(id) for id in ids[np.argsort(-scores)][:NEAREST]]
@@ -166,10 +168,10 @@ def test_a_flipped_bit_in_the_head_is_noticed_too(filled: KnowledgeStore, open_s
 
 def test_a_file_of_another_embedding_is_not_believed(open_store: OpenStore) -> None:
     store = open_store()
-    store.use_embedding("first", "one", DIMENSIONS)
+    store.use_embedding(EmbeddingIdentity("first", "one", DIMENSIONS))
     put(store, "a.txt", random_vectors(50, 1))
     store.fold_index()
-    store.use_embedding("second", "two", DIMENSIONS)
+    store.use_embedding(EmbeddingIdentity("second", "two", DIMENSIONS))
     assert store.nearest(random_vectors(1, 3)[0], 5) == []
     put(store, "a.txt", random_vectors(40, 2))
     assert_exact(store)
@@ -182,14 +184,14 @@ def test_a_file_of_another_embedding_is_not_believed(open_store: OpenStore) -> N
 def test_a_file_of_an_earlier_database_is_not_believed(open_store: OpenStore) -> None:
     """The advice for a damaged database is to move it away; ids then start anew and the old file's ids lie."""
     store = open_store()
-    store.use_embedding("random", "f", DIMENSIONS)
+    store.use_embedding(EmbeddingIdentity("random", "f", DIMENSIONS))
     put(store, "a.txt", random_vectors(80, 1))
     store.fold_index()
     store.close()
     for path in store.folder.glob("kb.sqlite*"):
         path.unlink()
     again = open_store()
-    again.use_embedding("random", "f", DIMENSIONS)
+    again.use_embedding(EmbeddingIdentity("random", "f", DIMENSIONS))
     put(again, "b.txt", random_vectors(60, 2))
     assert_exact(again)
 
@@ -216,7 +218,7 @@ def test_the_file_is_replaced_by_renaming(
 def test_the_file_says_what_it_holds(filled: KnowledgeStore) -> None:
     filled.fold_index()
     head = json.loads(index_file(filled).read_bytes().partition(b"\n")[0])
-    assert (head["embedding"], head["count"]) == ("f", N)
+    assert (head["origin"].endswith(":f"), head["count"]) == (True, N)
 
 
 def test_cosines_are_those_of_the_stored_vectors(filled: KnowledgeStore) -> None:

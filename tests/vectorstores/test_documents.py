@@ -11,7 +11,7 @@ from edge_texts import EDGE_TEXTS
 from fakes import HashedEmbeddings, new_document
 
 from analysis.terms import index_form, index_terms
-from core.documents import DocumentRow
+from core.documents import DocumentRow, EmbeddingIdentity
 from core.messages import literal
 from vectorstores.knowledge_store import KnowledgeStore
 from vectorstores.records import BLOCK_CHARS
@@ -77,7 +77,7 @@ def test_an_added_document_is_found_with_its_text_and_place(store: KnowledgeStor
 
 
 def test_pain_33_replacing_leaves_nothing_of_the_old_document(store: KnowledgeStore, sql: Sql) -> None:
-    store.use_embedding("hashed", "f", 32)
+    store.use_embedding(EmbeddingIdentity("hashed", "f", 32))
     old, new = ["出差补贴一百元。", "旧时附则。"], ["新规定：按天发津助。"]
     store.put_documents([new_document("a.txt", old, vectors=vectors_of(old))])
     old_ids = [chunk.id for chunk in store.document_chunks("a.txt")]
@@ -91,7 +91,7 @@ def test_pain_33_replacing_leaves_nothing_of_the_old_document(store: KnowledgeSt
 
 
 def test_pain_32_a_deleted_document_is_gone_at_once(store: KnowledgeStore, sql: Sql, tmp_path: Path) -> None:
-    store.use_embedding("hashed", "f", 32)
+    store.use_embedding(EmbeddingIdentity("hashed", "f", 32))
     source = tmp_path / "原件.txt"
     source.write_text("出差补贴一百元。", encoding="utf-8")
     texts = ["出差补贴一百元。" * 2000]
@@ -180,15 +180,16 @@ def test_twins_are_told_by_their_bytes_and_not_by_their_name(store: KnowledgeSto
     assert twin is not None
     assert twin.name == "a.txt"
     store.put_unindexed(DocumentRow("b.txt", new.row.sha256, "duplicate", 1))
-    heir = store.duplicate_of(twin)
-    assert heir is not None
-    assert heir.name == "b.txt"
     assert store.indexed_twin(new.row.sha256, "c.txt") == twin
+    store.delete_document("a.txt")  # its twin takes over
+    heir = store.indexed_twin(new.row.sha256, "c.txt")
+    assert heir is not None
+    assert (heir.name, heir.chunks) == ("b.txt", 1)
 
 
 def test_totals_equal_a_recount_after_any_sequence_of_operations(store: KnowledgeStore, sql: Sql) -> None:
     chance = random.Random(7)
-    store.use_embedding("hashed", "f", 32)
+    store.use_embedding(EmbeddingIdentity("hashed", "f", 32))
     lines = [line for text in EDGE_TEXTS.values() for line in (text[:60], text[-40:]) if line.strip()]
     expected: dict[str, int] = {}
     generation, seen_ids = -1, set()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from fakes import HashedEmbeddings, new_document
 
+from core.documents import EmbeddingIdentity
 from core.errors import KnowGLMError, KnowledgeBaseBusy, StoreCorrupted
 from vectorstores import records
 from vectorstores.knowledge_store import KnowledgeStore
@@ -86,7 +87,7 @@ def test_a_write_that_fails_leaves_everything_as_it_was(store: KnowledgeStore, m
 
 def test_readers_never_see_half_a_write(store: KnowledgeStore) -> None:
     """Each write replaces both documents by texts of one number; a snapshot with two numbers is a torn one."""
-    store.use_embedding("hashed", "f", 32)
+    store.use_embedding(EmbeddingIdentity("hashed", "f", 32))
     embedding = HashedEmbeddings(32)
 
     def write(number: int) -> None:
@@ -260,9 +261,9 @@ def test_a_newer_schema_is_reported_and_left_alone(open_store: OpenStore, tmp_pa
 def test_a_full_disk_is_not_called_a_damaged_file(store: KnowledgeStore) -> None:
     """StoreCorrupted tells the user to move the database away: wrong, and costly, where the disk is merely full."""
     store.put_documents([new_document("a.txt", ["原来的内容。"])])
-    connection = store._database._connection()
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with store._database.snapshot() as connection:  # the pool hands the same connection to the write below
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 1}")
     texts = [f"第{n}段，很长的内容。" * 20 for n in range(200)]
     with pytest.raises((KnowGLMError, OSError)) as caught:
         store.put_documents([new_document("b.txt", texts)])
@@ -298,7 +299,7 @@ def test_connections_of_finished_threads_are_closed(store: KnowledgeStore) -> No
 
 
 def test_nothing_on_disk_is_a_pickle(store: KnowledgeStore, tmp_path: Path) -> None:
-    store.use_embedding("hashed", "f", 32)
+    store.use_embedding(EmbeddingIdentity("hashed", "f", 32))
     texts = [f"第{n}段。" for n in range(30)]
     vectors = np.asarray(HashedEmbeddings(32).embed_documents(texts), dtype=np.float32)
     store.put_documents([new_document("a.txt", texts, vectors=vectors)])

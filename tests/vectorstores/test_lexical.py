@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import snowballstemmer
 from edge_texts import EDGE_TEXTS
 from fakes import new_document
 
 from analysis.folding import fold
 from vectorstores.knowledge_store import KnowledgeStore
 
+STEM = snowballstemmer.stemmer("english").stemWord
 ROOT = Path(__file__).resolve().parents[2]
 K1, B, POOLING = 0.6, 0.3, 0.5
 
@@ -43,7 +45,7 @@ def counted(text: str) -> tuple[Counter[str], int]:
             terms.update(run[i : i + 2] for i in range(len(run) - 1))
             length += len(run)
         else:
-            terms[run] += 1
+            terms[STEM(run) if run.isascii() and run.isalpha() else run] += 1
             length += 1
     return terms, length
 
