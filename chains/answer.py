@@ -28,6 +28,7 @@ from core.answers import (
     Retrieved,
     Turn,
 )
+from core.errors import AnswerFailed
 from core.messages import Language, Message
 from core.plugs import ChunkStore
 
@@ -92,9 +93,12 @@ def answer_events(
 
 
 def _written(llm: BaseChatModel, messages: list[BaseMessage]) -> Iterator[str]:
-    for chunk in llm.stream(messages):
-        if chunk.text:
-            yield chunk.text
+    try:
+        for chunk in llm.stream(messages):
+            if chunk.text:
+                yield chunk.text
+    except Exception as error:  # a model of any make, which raises what it likes
+        raise AnswerFailed(detail=error) from error
 
 
 def _marked(text: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
@@ -114,15 +118,8 @@ def _quoted(question: str, retrieval: Retrieval, store: ChunkStore) -> tuple[Cit
     citations = []
     for n, quote in enumerate(quotes, start=1):
         passage = passages[quote.passage]
-        place = next(
-            (
-                hit.chunk
-                for hit in kept
-                if hit.chunk.document_id == passage.chunk.document_id and hit.chunk.start <= quote.start < hit.chunk.end
-            ),
-            passage.chunk,
-        )
-        citations.append(Citation(n, place, quote.start, quote.end, passage.relevance, quote.text))
+        chunk = store.chunk_at(passage.chunk.document_id, quote.start) or passage.chunk
+        citations.append(Citation(n, chunk, quote.start, quote.end, passage.relevance, quote.text))
     return tuple(citations)
 
 

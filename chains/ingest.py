@@ -12,7 +12,7 @@ from langchain_text_splitters import TextSplitter
 
 from core.answers import Progress, ProgressCallback
 from core.documents import DocumentRecord, DocumentRow, FileOutcome, FileReport, IngestReport, NewDocument, Renewal
-from core.errors import EmptyFile, LoadError, MissingFile, SameName, UnreadableFile
+from core.load_errors import EmptyFile, LoadError, MissingFile, SameName, UnreadableFile
 from core.messages import Message, literal, well_formed
 from core.plugs import DocumentStore
 from core.vectors import Matrix

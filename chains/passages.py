@@ -11,7 +11,7 @@ from core.documents import Chunk
 from core.plugs import ChunkStore
 
 _REACH = 8  # neighbours looked at on either side
-_TOUCHING_CHARS = 16  # blanks between two ranges that still count as one
+_TOUCHING_CHARS = 200  # ranges farther apart are not one text even if only blanks lie between
 
 
 @dataclass(slots=True)
@@ -25,35 +25,28 @@ class _Range:
     def chars(self) -> int:
         return self.end - self.start
 
-    def touches(self, other: "_Range") -> bool:
-        """Tell whether the two would be one text; rows stay apart, each with its own row number."""
-        return (
-            self.document_id == other.document_id
-            and "row" not in (self.hits[0].chunk.kind, other.hits[0].chunk.kind)
-            and self.start <= other.end + _TOUCHING_CHARS
-            and other.start <= self.end + _TOUCHING_CHARS
-        )
-
 
 def build_passages(
     hits: Sequence[Hit], store: ChunkStore, settings: RetrievalSettings
 ) -> tuple[list[Passage], frozenset[int]]:
     """Return the passages by falling relevance, and the ids of the hits that did not fit the budget.
 
-    A hit that does not fit with its neighbours is tried alone; the best hit is always kept.
+    A hit that does not fit with its neighbours is tried alone; the best hit is kept whatever its length.
     """
     ranges: list[_Range] = []
     over_budget: set[int] = set()
     for hit in hits:
         alone = _Range(hit.chunk.document_id, hit.chunk.start, hit.chunk.end, [hit])
-        grown = _grown(hit.chunk, store, settings.passage_chars)
-        for wanted in (_Range(hit.chunk.document_id, *grown, [hit]), alone):
-            joined = _joined(ranges, wanted)
-            if not ranges or sum(one.chars for one in joined) <= settings.context_chars:
+        grown = _Range(hit.chunk.document_id, *_grown(hit.chunk, store, settings.passage_chars), [hit])
+        for joined in (_joined(ranges, grown, store), _joined(ranges, alone, store)):
+            if sum(one.chars for one in joined) <= settings.context_chars:
                 ranges = joined
                 break
         else:
-            over_budget.add(hit.chunk.id)
+            if ranges:
+                over_budget.add(hit.chunk.id)
+            else:
+                ranges = [alone]
     ranges.sort(key=lambda one: one.hits[0].rank)
     return [_passage(one, store) for one in ranges], frozenset(over_budget)
 
@@ -82,19 +75,29 @@ def _grown(chunk: Chunk, store: ChunkStore, limit: int) -> tuple[int, int]:
     return start, end
 
 
-def _joined(ranges: Iterable[_Range], added: _Range) -> list[_Range]:
+def _joined(ranges: Iterable[_Range], added: _Range, store: ChunkStore) -> list[_Range]:
     """Return the ranges with `added`, joined with those it touches."""
     apart: list[_Range] = []
     whole = added
     for one in ranges:
-        if one.touches(whole):
+        if _touch(one, whole, store):
             hits = sorted([*one.hits, *whole.hits], key=lambda hit: hit.rank)
             whole = _Range(one.document_id, min(one.start, whole.start), max(one.end, whole.end), hits)
         else:
             apart.append(one)
-    if len(whole.hits) > len(added.hits) and any(one.touches(whole) for one in apart):
-        return _joined(apart, whole)
+    if len(whole.hits) > len(added.hits) and any(_touch(one, whole, store) for one in apart):
+        return _joined(apart, whole, store)
     return [*apart, whole]
+
+
+def _touch(one: _Range, other: _Range, store: ChunkStore) -> bool:
+    """Tell whether two ranges are one text: nothing but blanks between them. Rows stay apart, each with its number."""
+    if one.document_id != other.document_id or "row" in (one.hits[0].chunk.kind, other.hits[0].chunk.kind):
+        return False
+    gap_start, gap_end = min(one.end, other.end), max(one.start, other.start)
+    if gap_end - gap_start > _TOUCHING_CHARS:
+        return False
+    return gap_end <= gap_start or not store.text(one.document_id, gap_start, gap_end).strip()
 
 
 def _passage(one: _Range, store: ChunkStore) -> Passage:

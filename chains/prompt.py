@@ -1,10 +1,13 @@
 """The prompt that a language model is sent: passages as numbered data, then the question; history as messages."""
 
+import re
 from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from core.answers import Passage, Turn
+
+_CLOSING_TAG = re.compile(r"</([^<>/]+)>")
 
 
 def build_messages(
@@ -12,13 +15,15 @@ def build_messages(
 ) -> list[BaseMessage]:
     """Return the conversation to send: the last `history_turns` turns, then the filled template.
 
-    History holds real questions and plain answers only; passages of earlier turns are not repeated.
+    History holds real questions and plain answers only; passages of earlier turns are not repeated. A tag of the
+    template that occurs in a passage loses its bracket, so that no document can end the part that is only material.
     """
     turns = list(history)[-history_turns:] if history_turns else []
     messages: list[BaseMessage] = []
     for turn in turns:
         messages += [HumanMessage(turn.question), AIMessage(turn.answer)]
-    return [*messages, HumanMessage(template.format(passages=numbered(passages), question=question))]
+    material = _without_tags(numbered(passages), template)
+    return [*messages, HumanMessage(template.format(passages=material, question=question))]
 
 
 def numbered(passages: Sequence[Passage]) -> str:
@@ -26,6 +31,11 @@ def numbered(passages: Sequence[Passage]) -> str:
     return "\n".join(
         f"[{number}] {_label(passage)}\n{passage.text}" for number, passage in enumerate(passages, start=1)
     )
+
+
+def _without_tags(text: str, template: str) -> str:
+    names = "|".join(re.escape(name) for name in _CLOSING_TAG.findall(template))
+    return re.sub(rf"<(?=\s*/?\s*(?:{names})\s*>)", "＜", text) if names else text
 
 
 def _label(passage: Passage) -> str:

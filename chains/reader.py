@@ -56,14 +56,15 @@ def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weight
     """
     question = fold(question)
     best = max((passage.relevance for passage in passages), default=0.0) or 1.0
+    units = [(number, unit) for number, passage in enumerate(passages) for unit in _units(passage)]
+    telling = [_discounted(weights, passage.chunk) for passage in passages]
     quotes = []
-    for number, passage in enumerate(passages):
-        telling = _discounted(weights, passage.chunk)
-        for unit in _units(passage):
-            relevance = _chunk_relevance(passage, unit.span, hits) / best
-            score = _score(question, unit, telling) + _CHUNK_WEIGHT * relevance
-            start, end = passage.start + unit.span.start, passage.start + unit.span.end
-            quotes.append(Quote(number, start, end, unit.span.of(passage.text), score))
+    for number, unit in [pair for pair in units if not pair[1].only_leads] or units:
+        passage = passages[number]
+        relevance = _chunk_relevance(passage, unit.span, hits) / best
+        score = _score(question, unit, telling[number]) + _CHUNK_WEIGHT * relevance
+        start, end = passage.start + unit.span.start, passage.start + unit.span.end
+        quotes.append(Quote(number, start, end, unit.text, score))
     chosen = sorted(quotes, key=lambda quote: -quote.score)[:_SENTENCES]
     return _joined(sorted(chosen, key=lambda quote: (quote.passage, quote.start)), passages)
 
@@ -91,24 +92,31 @@ def _joined(quotes: Sequence[Quote], passages: Sequence[Passage]) -> list[Quote]
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """Something that can be quoted by itself, with the text just before it."""
+    """Something that can be quoted by itself.
+
+    Attributes:
+        span: range in the passage's text.
+        before: the unit before it.
+        only_leads: it leads to an answer without being one, and is quoted only where there is nothing else.
+    """
 
     span: Span
     text: str
     before: str
+    only_leads: bool
 
 
 def _units(passage: Passage) -> Iterator[_Unit]:
     if passage.chunk.kind == "row" and len(passage.text) <= _WHOLE_ROW_CHARS:
         whole = sentence_spans(passage.text)
         if whole:
-            yield _Unit(Span(whole[0].start, whole[-1].end), passage.text, "")
+            span = Span(whole[0].start, whole[-1].end)
+            yield _Unit(span, span.of(passage.text), "", only_leads=False)
         return
     before = ""
     for span in sentence_spans(passage.text):
         text = span.of(passage.text)
-        if not _only_leads(text, passage.text[span.end :]):
-            yield _Unit(span, text, before)
+        yield _Unit(span, text, before, _only_leads(text, passage.text[span.end :]))
         before = text
 
 

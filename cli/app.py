@@ -32,9 +32,7 @@ TopKOption = Annotated[str | None, typer.Option("--top-k", help=_help(texts.OPTI
 ThresholdOption = Annotated[str | None, typer.Option("--threshold", help=_help(texts.OPTION_THRESHOLD))]
 NameArgument = Annotated[str | None, typer.Argument(help=_help(texts.ARGUMENT_NAME))]
 
-app = typer.Typer(
-    help=_help(texts.ABOUT), add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+app = typer.Typer(help=_help(texts.ABOUT), add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 kb_app = typer.Typer(help=_help(texts.KB), no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(kb_app, name="kb")
 

@@ -76,6 +76,7 @@ def knowledge_bases_json(infos: list[KnowledgeBaseInfo]) -> dict[str, Any]:
                 "files": info.documents,
                 "chunks": info.chunks,
                 "embedding": info.embedding,
+                "damaged": info.is_damaged,
             }
             for info in infos
         ]

@@ -67,7 +67,8 @@ class Screen:
         columns = (texts.COLUMN_RELEVANCE, texts.COLUMN_LEXICAL, texts.COLUMN_DENSE, texts.COLUMN_FATE)
         table = self._table("#", *columns, texts.COLUMN_PLACE, texts.COLUMN_TEXT)
         for hit in retrieval.hits:
-            table.add_row(
+            self._add_row(
+                table,
                 str(hit.rank),
                 _percent(hit.relevance),
                 _percent(hit.lexical),
@@ -75,7 +76,7 @@ class Screen:
                 self._text(texts.DROPPED_BY[hit.dropped_by] if hit.dropped_by else texts.KEPT),
                 self._place(hit.chunk),
                 _excerpt(hit.chunk.text),
-                style="" if hit.kept else "dim",
+                is_dim=not hit.kept,
             )
         self._out.print(table)
         if not retrieval.hits:
@@ -85,7 +86,7 @@ class Screen:
         """Print the list of knowledge bases."""
         table = self._table(texts.COLUMN_NAME, texts.COLUMN_FILES, texts.COLUMN_CHUNKS, texts.COLUMN_EMBEDDING)
         for info in infos:
-            table.add_row(info.name, str(info.documents), str(info.chunks), info.embedding)
+            self._add_row(table, info.name, str(info.documents), str(info.chunks), self._embedding(info))
         self._out.print(table)
 
     def files(self, documents: list[DocumentRecord]) -> None:
@@ -97,7 +98,7 @@ class Screen:
             pages = "–" if document.pages is None else str(document.pages)
             reason = self._text(document.reason) if document.reason else ""
             state = self._text(texts.STATES[document.state])
-            table.add_row(document.name, state, pages, str(document.chunks), reason)
+            self._add_row(table, document.name, state, pages, str(document.chunks), reason)
         self._out.print(table)
 
     def report(self, report: IngestReport) -> None:
@@ -113,7 +114,12 @@ class Screen:
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
         """Show a bar on the terminal while the block runs; nothing where standard error is no terminal."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         bar = ProgressBar(*columns, console=self._err, transient=True, disable=not self._err.is_terminal)
         with bar:
             task = bar.add_task(self._text(texts.WORKING), total=None)
@@ -164,6 +170,13 @@ class Screen:
         for column in columns:
             table.add_column(column if isinstance(column, str) else self._text(column), overflow="fold")
         return table
+
+    def _add_row(self, table: Table, *cells: str, is_dim: bool = False) -> None:
+        """Add a row of plain text: what users and documents write is never markup."""
+        table.add_row(*(Text(cell) for cell in cells), style="dim" if is_dim else "")
+
+    def _embedding(self, info: KnowledgeBaseInfo) -> str:
+        return self._text(texts.DAMAGED) if info.is_damaged else info.embedding
 
     def _text(self, message: Message, **values: Any) -> str:
         return message.text(self.language, **values)

@@ -89,6 +89,7 @@ OUTCOMES = {
     "duplicate": Message("内容重复", "duplicate"),
     "failed": Message("失败", "failed"),
 }
+DAMAGED = Message("数据文件损坏", "damaged")
 CREATED = Message("已新建知识库“{name}”。", "Created the knowledge base “{name}”.")
 DELETED = Message("已删除知识库“{name}”。", "Deleted the knowledge base “{name}”.")
 REMOVED = Message("已从“{kb}”删除 {name}。", "Removed {name} from “{kb}”.")

@@ -36,6 +36,10 @@ class ChunkStore(Protocol):
         """Return the chunks that exist among `ids`."""
         ...
 
+    def chunk_at(self, document_id: int, position: int) -> Chunk | None:
+        """Return the chunk that holds a position (in characters) of the document's extracted text."""
+        ...
+
     def neighbours(self, chunk: Chunk, reach: int) -> list[Chunk]:
         """Return the chunks of the same document within `reach` positions, in document order, itself included."""
         ...

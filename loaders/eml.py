@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from langchain_core.documents import Document
 
-from core.errors import LoadError
+from core.load_errors import LoadError
 from loaders.encodings import decode_text
 from loaders.html import html_blocks
 from loaders.parts import Block, FileLoader, assemble

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from core.errors import CorruptFile
+from core.load_errors import CorruptFile
 from core.messages import Message
 
 _MARKS = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.documents import Document
 
-from core.errors import CorruptFile
+from core.load_errors import CorruptFile
 from core.messages import Message
 from loaders.encodings import read_text
 from loaders.parts import FileLoader

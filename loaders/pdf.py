@@ -7,7 +7,7 @@ from pathlib import Path
 
 from langchain_core.documents import Document
 
-from core.errors import EmptyFile
+from core.load_errors import EmptyFile
 from core.messages import Message
 from loaders.outline import find_headings
 from loaders.parts import Block, FileLoader, assemble, markdown_table

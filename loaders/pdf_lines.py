@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import EncryptedFile
+from core.load_errors import EncryptedFile
 from loaders.pdf_layout import SOFT_HYPHEN, Line
 
 _PDFIUM = threading.Lock()  # pdfium is not thread-safe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from langchain_core.documents import Document
 
-from core.errors import CorruptFile, EmptyFile, FileTooLarge, LoadError, MissingFile, UnsupportedFile
+from core.load_errors import CorruptFile, EmptyFile, FileTooLarge, LoadError, MissingFile, UnsupportedFile
 from core.messages import Message
 from loaders.delimited import DelimitedLoader
 from loaders.docx import DocxLoader

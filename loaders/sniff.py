@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from zipfile import ZipFile
 
-from core.errors import CorruptFile, EncryptedFile, FileTooLarge, UnsupportedFile
+from core.load_errors import CorruptFile, EncryptedFile, FileTooLarge, UnsupportedFile
 from core.messages import Message
 
 _MB = 1024 * 1024

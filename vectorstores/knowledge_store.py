@@ -197,6 +197,11 @@ class KnowledgeStore:
         marks = ",".join("?" * len(ids))
         return {chunk.id: chunk for chunk in self._chunks(f"c.id IN ({marks})", *ids)}
 
+    def chunk_at(self, document_id: int, position: int) -> Chunk | None:
+        """Return the chunk that holds a position (in characters) of the document's extracted text."""
+        condition = 'c.document_id = ? AND c.start <= ? AND c."end" > ? ORDER BY c.ordinal DESC LIMIT 1'
+        return next(iter(self._chunks(condition, document_id, position, position)), None)
+
     def neighbours(self, chunk: Chunk, reach: int) -> list[Chunk]:
         """Return the chunks of the same document within `reach` positions, in document order, itself included."""
         condition = "c.document_id = ? AND c.ordinal BETWEEN ? AND ? ORDER BY c.ordinal"

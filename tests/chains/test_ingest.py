@@ -14,7 +14,7 @@ from chains import ingest as module
 from chains.ingest import IngestPipeline, SourceFile, ingest
 from core.answers import Progress
 from core.documents import EmbeddingIdentity, IngestReport, Renewal
-from core.errors import CorruptFile, EmptyFile
+from core.load_errors import CorruptFile, EmptyFile
 from core.messages import Message
 from splitters.chinese import ChineseTextSplitter
 from vectorstores.knowledge_store import KnowledgeStore

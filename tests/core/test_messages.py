@@ -4,14 +4,16 @@ import inspect
 
 import pytest
 
-from core import errors
-from core.errors import ConfigError, EmptyFile, KnowGLMError
+from core import errors, load_errors
+from core.errors import ConfigError, KnowGLMError
+from core.load_errors import EmptyFile
 from core.messages import Message, literal
 
 ERROR_CLASSES = [
     error
-    for _, error in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(error, KnowGLMError) and hasattr(error, "what")
+    for module in (errors, load_errors)
+    for _, error in inspect.getmembers(module, inspect.isclass)
+    if issubclass(error, KnowGLMError) and error.__module__ == module.__name__ and hasattr(error, "what")
 ]
 
 

@@ -11,7 +11,7 @@ from openpyxl import Workbook
 from pptx import Presentation
 from pptx.util import Inches
 
-from core.errors import CorruptFile, EmptyFile, EncryptedFile
+from core.load_errors import CorruptFile, EmptyFile, EncryptedFile
 from loaders.docx_flatten import hanzi_number
 from loaders.registry import load_file
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 
-from core.errors import CorruptFile, EmptyFile, EncryptedFile
+from core.load_errors import CorruptFile, EmptyFile, EncryptedFile
 from loaders.pdf_layout import join_lines
 from loaders.registry import load_file
 

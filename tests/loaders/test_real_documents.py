@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from langchain_core.documents import Document
 
-from core.errors import EmptyFile, EncryptedFile, UnsupportedFile
+from core.load_errors import EmptyFile, EncryptedFile, UnsupportedFile
 from loaders.encodings import decode_text
 from loaders.registry import load_file
 

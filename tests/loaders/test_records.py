@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from core.errors import CorruptFile
+from core.load_errors import CorruptFile
 from loaders import spreadsheet
 from loaders.registry import load_file
 

@@ -6,7 +6,7 @@ import docx
 import pytest
 from langchain_core.document_loaders import BaseLoader
 
-from core.errors import CorruptFile, EmptyFile, FileTooLarge, LoadError, MissingFile, UnsupportedFile
+from core.load_errors import CorruptFile, EmptyFile, FileTooLarge, LoadError, MissingFile, UnsupportedFile
 from loaders.registry import _LOADERS, SUPPORTED_SUFFIXES, load_file
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CorruptFile
+from core.load_errors import CorruptFile
 from loaders.markdown import MarkdownLoader
 from loaders.registry import load_file
 
