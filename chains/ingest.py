@@ -130,7 +130,7 @@ class _Run:
 
     def _take(self, number: int, file: SourceFile) -> None:
         if not file.path.is_file():
-            raise MissingFile(name=file.name)
+            raise MissingFile(name=file.path)
         sha256 = _sha256(file.path)
         if self.renewal is None and self._is_known(number, file, sha256):
             return

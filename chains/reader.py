@@ -48,7 +48,7 @@ class Quote:
 
 
 def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weights: Mapping[str, float]) -> list[Quote]:
-    """Return the best sentences in reading order: by passage, then by place.
+    """Return the best sentences, the best first; sentences that follow each other are one quote.
 
     Args:
         hits: the kept hits; a sentence inside one takes its relevance.
@@ -66,7 +66,8 @@ def read(question: str, passages: Sequence[Passage], hits: Sequence[Hit], weight
         start, end = passage.start + unit.span.start, passage.start + unit.span.end
         quotes.append(Quote(number, start, end, unit.text, score))
     chosen = sorted(quotes, key=lambda quote: -quote.score)[:_SENTENCES]
-    return _joined(sorted(chosen, key=lambda quote: (quote.passage, quote.start)), passages)
+    joined = _joined(sorted(chosen, key=lambda quote: (quote.passage, quote.start)), passages)
+    return sorted(joined, key=lambda quote: -quote.score)
 
 
 def _discounted(weights: Mapping[str, float], chunk: Chunk) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """E-mail messages with their attachments. (Not `email.py`, which would hide the standard library's package.)"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
@@ -20,7 +20,19 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "cp950"}
 
 
 class EmlLoader(FileLoader):
-    """One message: who wrote what to whom and when, the text, and the attachments in a supported format."""
+    """One message: who wrote what to whom and when, the text, and the attachments in a supported format.
+
+    Args:
+        path: where the bytes are.
+        name: the file's name as the user knows it, for messages; the path's own name if not given.
+        load_attachment: reads an attachment (path, name) into parts; none for a format that is not to be opened.
+    """
+
+    def __init__(
+        self, path: Path, *, name: str | None = None, load_attachment: Callable[[Path, str], list[Document]]
+    ) -> None:
+        super().__init__(path, name=name)
+        self._load_attachment = load_attachment
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield the head, the body, and the parts of each readable attachment with its name in their `heading`.
@@ -35,7 +47,25 @@ class EmlLoader(FileLoader):
         yield Document(page_content=head + "\n\n", metadata={**common, "kind": "text"})
         yield from assemble(_body(message), **common)
         for attachment in attachments:
-            yield from _attached_parts(attachment)
+            yield from self._attached_parts(attachment)
+
+    def _attached_parts(self, attachment: EmailMessage) -> Iterator[Document]:
+        """Load an attachment from a private folder, under a name of our own."""
+        name = str(attachment.get_filename())
+        data = attachment.get_payload(decode=True)
+        if not isinstance(data, bytes):
+            return
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "attachment" + PurePath(name).suffix.lower())
+            path.write_bytes(data)
+            try:
+                parts = self._load_attachment(path, name)
+            except LoadError:
+                return  # named in the head
+        for part in parts:
+            below = part.metadata.pop("heading", None)
+            part.metadata["heading"] = f"{name} > {below}" if below else name
+            yield part
 
 
 def _head_lines(message: EmailMessage, attachments: list[EmailMessage]) -> Iterator[str]:
@@ -77,25 +107,3 @@ def _decoded(part: MIMEPart) -> str:
         return decode_text(data.decode(_SUPERSETS.get(charset, charset)).encode())
     except (UnicodeError, LookupError):
         return decode_text(data)
-
-
-def _attached_parts(attachment: EmailMessage) -> Iterator[Document]:
-    """Load an attachment from a private folder, under a name of our own; messages within messages are not opened."""
-    from loaders.registry import SUPPORTED_SUFFIXES, load_file
-
-    name = str(attachment.get_filename())
-    suffix = PurePath(name).suffix.lower()
-    data = attachment.get_payload(decode=True)
-    if suffix not in SUPPORTED_SUFFIXES or suffix == ".eml" or not isinstance(data, bytes):
-        return
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "attachment" + suffix)
-        path.write_bytes(data)
-        try:
-            parts = load_file(path, name=name)
-        except LoadError:
-            return  # named in the head
-    for part in parts:
-        below = part.metadata.pop("heading", None)
-        part.metadata["heading"] = f"{name} > {below}" if below else name
-        yield part

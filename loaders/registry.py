@@ -1,7 +1,8 @@
 """Which loader reads which file: by what the bytes are, and among text formats by the suffix."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from langchain_core.documents import Document
@@ -21,7 +22,14 @@ from loaders.sniff import binary_suffix
 from loaders.spreadsheet import XlsLoader, XlsxLoader
 from loaders.text import TextLoader
 
-_LOADERS: dict[str, type[FileLoader]] = {
+
+def _load_attachment(path: Path, name: str) -> list[Document]:
+    """Read a mail's attachment; messages within messages are not opened."""
+    suffix = path.suffix
+    return load_file(path, name=name) if suffix in SUPPORTED_SUFFIXES and suffix != ".eml" else []
+
+
+_LOADERS: dict[str, Callable[..., FileLoader]] = {
     ".txt": TextLoader,
     ".md": MarkdownLoader,
     ".markdown": MarkdownLoader,
@@ -36,7 +44,7 @@ _LOADERS: dict[str, type[FileLoader]] = {
     ".tsv": DelimitedLoader,
     ".json": JsonLoader,
     ".jsonl": JsonLinesLoader,
-    ".eml": EmlLoader,
+    ".eml": partial(EmlLoader, load_attachment=_load_attachment),
 }
 SUPPORTED_SUFFIXES: tuple[str, ...] = tuple(_LOADERS)
 
@@ -81,7 +89,7 @@ def load_file(path: Path, *, name: str | None = None, max_mb: int = 50) -> list[
     return parts
 
 
-def _choose(path: Path, name: str, max_mb: int) -> type[FileLoader]:
+def _choose(path: Path, name: str, max_mb: int) -> Callable[..., FileLoader]:
     said = (Path(name).suffix or path.suffix).lower()
     true = binary_suffix(path, name=name, supported=_SUPPORTED, max_mb=max_mb)
     if true == ".html":
