@@ -7,10 +7,10 @@ No word segmenter: n-grams of folded text retrieve Chinese better than segmented
 """
 
 import re
-from collections.abc import Callable
+import threading
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 
 from analysis.folding import fold
@@ -79,15 +79,17 @@ def index_form(text: str) -> IndexForm:
 
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
-    return _english_stemmer()(word) if word.isascii() and word.isalpha() else word
+    if not (word.isascii() and word.isalpha()):
+        return word
+    if not hasattr(_stemmers, "english"):
+        from Stemmer import Stemmer
 
-
-@cache
-def _english_stemmer() -> Callable[[str], str]:
-    import snowballstemmer
-
-    stem: Callable[[str], str] = snowballstemmer.stemmer("english").stemWord
+        _stemmers.english = Stemmer("english")
+    stem: str = _stemmers.english.stemWord(word)
     return stem
+
+
+_stemmers = threading.local()  # a stemmer may be used by one thread only
 
 
 def is_searchable(text: str) -> bool:

@@ -7,7 +7,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +14,6 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _STORED_NAME = re.compile(r"[0-9a-f]{64}\b")
 _PARTIAL = ".partial-"
 _ABANDONED_S = 86_400.0
-_SYNC_THREADS = 8  # a journalling file system commits what several threads sync at once in one go
 
 
 class Originals:
@@ -54,9 +52,8 @@ class Originals:
     def settle(self) -> None:
         """Give every copy its name, after its bytes have reached the disk: a name never stands for half a file."""
         unsettled = self._unsettled
-        with ThreadPoolExecutor(_SYNC_THREADS) as threads:
-            list(threads.map(_sync, unsettled.values()))
         for stored_as, partial in unsettled.items():
+            _sync(partial)
             partial.replace(self.path(stored_as))
         if unsettled:
             _sync_folder(self.folder)

@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import snowballstemmer
 from edge_texts import EDGE_TEXTS
 from fakes import new_document
+from Stemmer import Stemmer
 
 from analysis.folding import fold
 from vectorstores.knowledge_store import KnowledgeStore
 
-STEM = snowballstemmer.stemmer("english").stemWord
+STEM = Stemmer("english").stemWord
 ROOT = Path(__file__).resolve().parents[2]
 K1, B, POOLING = 0.6, 0.3, 0.5
 
