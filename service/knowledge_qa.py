@@ -12,6 +12,7 @@ from langchain_text_splitters import TextSplitter
 from chains.answer import AnswerPlugs, answer_events
 from chains.ingest import IngestPipeline, SourceFile, ingest
 from chains.retrieve import DenseLeg, logistic, retrieve
+from chains.retriever import KnowledgeRetriever
 from configs.model_config import Settings
 from configs.prompts import PROMPTS
 from core.answers import (
@@ -123,6 +124,11 @@ class KnowledgeQA:
         """Return every candidate for a question, kept or dropped and why, without answering it."""
         store = self._library.open(kb)
         return retrieve(well_formed(question), store, self._retrieval_settings(store), self._dense(store))
+
+    def retriever(self, kb: str = SAMPLES) -> KnowledgeRetriever:
+        """Return the same retrieval as a LangChain retriever, with the settings now in force."""
+        store = self._library.open(kb)
+        return KnowledgeRetriever(store=store, settings=self._retrieval_settings(store), dense=self._dense(store))
 
     def ask(self, question: str, kb: str = SAMPLES, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
         """Answer a question from a knowledge base, as a stream of events; close the stream to stop."""

@@ -101,12 +101,17 @@ class Models:
     @property
     def calibration(self) -> CosineCalibration:
         """How the cosines of the embedding in force become relevance."""
-        return self.wanted.spec.calibration
+        return self._spec.calibration
 
     @property
     def dense_weight(self) -> float:
         """The catalogue's share of the dense leg for the embedding in force."""
-        return self.wanted.spec.dense_weight
+        return self._spec.dense_weight
+
+    @property
+    def _spec(self) -> EmbeddingSpec:
+        """The catalogue's entry of the embedding in force; a generic one for an embedding that a program brought."""
+        return self.wanted.spec if self._given is None else EmbeddingSpec("sentence_transformers")
 
     def notices(self) -> list[Message]:
         """Return what the user should know about models that are not there."""
