@@ -16,12 +16,12 @@ from loaders.pdf_layout import (
     Paragraph,
     drop_running_lines,
     is_list_item,
-    join_lines,
     paragraphs,
     reading_order,
     split_bullet,
 )
 from loaders.pdf_lines import Page, read_pages
+from loaders.wrapping import join_lines
 
 _SCAN = Message("扫描件：页面只有图片，没有文字", "a scan: the pages hold images and no text")
 _NO_TEXT = Message("页面上没有文字", "there is no text on its pages")

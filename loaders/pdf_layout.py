@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from loaders.outline import match_heading
+from loaders.wrapping import CJK, is_cjk, join_lines
 
-SOFT_HYPHEN = "\u00ad"  # stands for a hyphen at the end of a line
-CJK = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f\U00020000-\U0003ffff“”‘’…—"
 _MARGIN_SHARE = 0.12  # of the page's height, at the top and at the bottom, where running headers and footers stand
 _MOST_PAGES = 0.4  # left and right pages often differ, so a header on "most" pages may be on less than half
 _GUTTER_ZONE = (0.3, 0.7)  # of the text's width, where the space between two columns is looked for
@@ -252,35 +251,10 @@ def _is_full(last: Line, line: Line, right: float, left: float) -> bool:
     if word is None:
         return True
     width = (line.x1 - line.x0) / len(line.text) * len(word[0])
-    if last.x1 + 0.8 * width + (0 if _is_cjk(last.text[-1]) else 0.2 * last.size) > right:
+    if last.x1 + 0.8 * width + (0 if is_cjk(last.text[-1]) else 0.2 * last.size) > right:
         return True
     share = (last.x1 - left) / max(right - left, 1.0)
     return not last.text.endswith(_SENTENCE_END) and share > (0.5 if line.text[0].islower() else 0.85)
-
-
-def join_lines(lines: Sequence[str]) -> str:
-    """Mend a wrapped text: Chinese without a space, other scripts with one, words cut at a hyphen made whole."""
-    text = ""
-    for line in (line.strip() for line in lines):
-        if not text or not line:
-            text += line
-        elif text.endswith((SOFT_HYPHEN, "-")) and len(text) > 1 and text[-2].isalpha() and line[0].islower():
-            text = text[:-1] + line
-        else:
-            text = text.replace(SOFT_HYPHEN, "-") + ("" if _is_cjk(text[-1]) or _is_cjk(line[0]) else " ") + line
-    return _close_up(text.replace(SOFT_HYPHEN, "-"))
-
-
-def _is_cjk(character: str) -> bool:
-    return re.match(f"[{CJK}]", character) is not None
-
-
-def _close_up(text: str) -> str:
-    """Take the spaces out of Chinese that is s p a c e d letter by letter; single spaces elsewhere have a meaning."""
-    spaced = len(re.findall(rf"[{CJK}]\s+(?=[{CJK}])", text))
-    if spaced > len(re.findall(rf"[{CJK}](?=[{CJK}])", text.replace("\u3000", " "))):
-        return re.sub(rf"(?<=[{CJK}])\s+(?=[{CJK}])", "", text)
-    return text
 
 
 def split_bullet(text: str) -> str | None:

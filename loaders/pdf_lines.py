@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from core.load_errors import EncryptedFile
-from loaders.pdf_layout import SOFT_HYPHEN, Line
+from loaders.pdf_layout import Line
+from loaders.wrapping import SOFT_HYPHEN
 
 _PDFIUM = threading.Lock()  # pdfium is not thread-safe
 _GAP_SIZES = 1.5  # a space wider than this many type sizes separates columns or cells

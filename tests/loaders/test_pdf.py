@@ -7,8 +7,8 @@ import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 
 from core.load_errors import CorruptFile, EmptyFile, EncryptedFile
-from loaders.pdf_layout import join_lines
 from loaders.registry import load_file
+from loaders.wrapping import join_lines
 
 FONT = "STSong-Light"
 PROSE = (
@@ -57,13 +57,14 @@ def test_wrapped_english_lines_join_with_a_space_and_hyphens_are_mended(pdf) -> 
 @pytest.mark.parametrize(
     ("lines", "joined"),
     [
-        (["使用 ChatGLM", "模型"], "使用 ChatGLM模型"),
+        (["使用 ChatGLM", "模型"], "使用 ChatGLM 模型"),
+        (["使用ChatGLM", "模型"], "使用ChatGLM模型"),
         (["state-of-the-", "Art"], "state-of-the- Art"),
         (["re\u00ad", "open"], "reopen"),
         (["关 于 红 军 作 战", "的 原 则"], "关于红军作战的原则"),
         (["姓名 张三 部门 研发"], "姓名 张三 部门 研发"),
     ],
-    ids=["mixed", "capital", "soft-hyphen", "spaced", "fields"],
+    ids=["mixed", "tight", "capital", "soft-hyphen", "spaced", "fields"],
 )
 def test_joining_lines(lines: list[str], joined: str) -> None:
     assert join_lines(lines) == joined
