@@ -27,6 +27,7 @@ class DocumentRecord:
         chars: characters of the extracted text.
         stored_as: file name of the original below `content/`; empty for a failed document.
         added_at: seconds since the epoch.
+        metadata: what a program attached to it; JSON.
     """
 
     id: int
@@ -41,6 +42,7 @@ class DocumentRecord:
     title: str
     stored_as: str
     added_at: float
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class DocumentRow:
     chars: int = 0
     title: str = ""
     stored_as: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

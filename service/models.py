@@ -132,8 +132,8 @@ class Models:
 
     def _require(self) -> None:
         llm = LLMS[self._settings.llm]
-        if self.llm is None and llm.backend != "extractive":
-            folder = self._settings.model_dir / self._settings.llm
+        folder = self._settings.model_dir / self._settings.llm
+        if self.llm is None and llm.backend != "extractive" and not has_weights(folder):
             raise ModelNotFound(name=self._settings.llm, tried=folder, repository=llm.repository)
         wanted = self.wanted
         if self._given is None and not wanted.present and wanted.spec.backend != "lexical":

@@ -30,7 +30,11 @@ SELECT_CHUNKS = """
 def insert_document(connection: sqlite3.Connection, row: DocumentRow) -> int:
     """Insert a document and return its id."""
     values = {name: getattr(row, name) for name in row.__slots__}
-    values |= {"reason": json.dumps(asdict(row.reason)) if row.reason else None, "added_at": time.time()}
+    values |= {
+        "reason": json.dumps(asdict(row.reason)) if row.reason else None,
+        "metadata": json.dumps(row.metadata, ensure_ascii=False),
+        "added_at": time.time(),
+    }
     columns = ", ".join(values)
     marks = ", ".join(f":{name}" for name in values)
     return connection.execute(f"INSERT INTO documents ({columns}) VALUES ({marks})", values).lastrowid or 0
@@ -162,8 +166,8 @@ def read_text(connection: sqlite3.Connection, document_id: int, start: int, end:
 def as_document(row: sqlite3.Row) -> DocumentRecord:
     """Return a row of `SELECT_DOCUMENTS` as a noun."""
     values = dict(row)
-    reason = values.pop("reason")
-    return DocumentRecord(**values, reason=Message(**json.loads(reason)) if reason else None)
+    reason, metadata = values.pop("reason"), json.loads(values.pop("metadata"))
+    return DocumentRecord(**values, reason=Message(**json.loads(reason)) if reason else None, metadata=metadata)
 
 
 def as_chunk(connection: sqlite3.Connection, row: sqlite3.Row) -> Chunk:

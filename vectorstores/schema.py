@@ -20,7 +20,8 @@ MIGRATIONS: tuple[str, ...] = (
         chars INTEGER NOT NULL,
         title TEXT NOT NULL,
         stored_as TEXT NOT NULL,             -- file below content/
-        added_at REAL NOT NULL               -- seconds since the epoch
+        added_at REAL NOT NULL,              -- seconds since the epoch
+        metadata TEXT NOT NULL               -- JSON, what a program attached to it
     ) STRICT;
     CREATE INDEX documents_by_hash ON documents (sha256);
 
