@@ -162,8 +162,7 @@ class KnowledgeQA:
     # --- how a knowledge base is worked with -----------------------------------------------------------------------
 
     def _ingest(self, store: KnowledgeStore, files: Sequence[SourceFile], progress: ProgressCallback) -> IngestReport:
-        identity = self._models.identity()
-        if identity is not None and not store.chunk_count:
+        if not store.chunk_count and (identity := self._models.identity()):  # which loads the model
             store.use_embedding(identity)
         pipeline = IngestPipeline(self._load, self._splitter(store), self._embeddings(store))
         report = ingest(store, files, pipeline, progress=progress)
