@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analysis.folding import fold
 
 _DIGITS = r"[0-9〇零一二两三四五六七八九十百千万亿]"
-_UNIT_AFTER = re.compile(r"(?:多少|几)(?:个)?([\u4e00-\u9fff]{1,2})")
+_UNIT_AFTER = re.compile(r"(?:多少|几)个?([\u4e00-\u9fff])")
 _NOT_A_UNIT = frozenset("是的了呢吗在有")
 
 
@@ -88,9 +88,8 @@ def asked_type(question: str) -> AnswerType | None:
 
 
 def asked_unit(question: str) -> str | None:
-    """Return the unit in "多少人", "几个小时": the one or two characters after the question word."""
+    """Return the unit in "多少人", "几个小时": the character after the question word; None where there is none."""
     match = _UNIT_AFTER.search(question)
     if match is None:
         return None
-    unit = match[1]
-    return None if unit[0] in _NOT_A_UNIT else unit[:1]
+    return None if match[1] in _NOT_A_UNIT else match[1]

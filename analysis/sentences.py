@@ -17,6 +17,7 @@ _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"“”（）【】《》，。；�
 _CLOSERS = r"[”’」』》）】\"')\]]*"
 _STOP = re.compile(
     rf"[。！？；…｡]+{_CLOSERS}"  # full-width stops always end a sentence
+    r"|．(?!\d)|(?<=[\u4e00-\u9fff])\.(?=[\u4e00-\u9fff])"  # papers write them as points
     rf"|[!?;]+{_CLOSERS}(?=\s|$|[^\x00-\x7f])"  # half-width ones where something other than code follows
     rf"|(?<=[\w)\]\"'%])\.+{_CLOSERS}(?=\s|$)"  # the English full stop
     r"|\n+"
