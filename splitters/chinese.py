@@ -20,10 +20,14 @@ _PLACE = ("source", "page", "slide", "sheet", "row")
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A chunk in the making: a range of the whole document's text, and what is known about it."""
+    """A chunk in the making: a range of the whole document's text, and what is known about it.
+
+    `is_mixed` tells that it holds several sections, of which its heading is only the common ancestor.
+    """
 
     span: Span
     metadata: dict[str, Any]
+    is_mixed: bool = False
 
     @property
     def kind(self) -> str:
@@ -100,7 +104,7 @@ class ChineseTextSplitter(TextSplitter):
                 span = Span(last.span.start, piece.span.end)
                 shortest = min(ruler.length(one.span.start, one.span.end) for one in (last, piece))
                 if shortest < short and ruler.length(span.start, span.end) <= self.chunk_chars:
-                    joined[-1] = _Piece(span, _shared_metadata(last, piece))
+                    joined[-1] = _union(last, piece, span)
                     continue
             joined.append(piece)
         return joined
@@ -138,15 +142,21 @@ def _is_bare_heading(text: str, piece: _Piece) -> bool:
     return piece.heading[-1:] == [" ".join(own.split())]
 
 
-def _shared_metadata(first: _Piece, second: _Piece) -> dict[str, Any]:
-    metadata = {key: value for key, value in first.metadata.items() if key != "heading"}
+def _union(first: _Piece, second: _Piece, span: Span) -> _Piece:
+    """Join two pieces under the subsection's heading if one leads into the other, else under their common ancestor."""
     path = _shared_path(first, second)
-    return metadata | ({"heading": _PATH_SEPARATOR.join(path)} if path else {})
+    leads_in = path == first.heading and not first.is_mixed
+    if leads_in:
+        path = second.heading
+    metadata = {key: value for key, value in first.metadata.items() if key != "heading"}
+    heading = {"heading": _PATH_SEPARATOR.join(path)} if path else {}
+    return _Piece(span, metadata | heading, is_mixed=not leads_in)
 
 
 def _are_related(first: _Piece, second: _Piece) -> bool:
     """Tell whether one section holds the other, or one holds both: chapters are never joined by their ends."""
-    return len(_shared_path(first, second)) >= min(len(first.heading), len(second.heading)) - 1
+    nearest = len(first.heading) if first.is_mixed else min(len(first.heading), len(second.heading)) - 1
+    return len(_shared_path(first, second)) >= nearest
 
 
 def _shared_path(first: _Piece, second: _Piece) -> list[str]:
