@@ -156,8 +156,7 @@ class _Run:
             twin = self.store.indexed_twin(sha256, file.name)
         if known and known.sha256 == sha256 and (known.state == "indexed" or (known.state == "duplicate" and twin)):
             self.reports[number] = FileReport(file.name, "unchanged", chunks=known.chunks, pages=known.pages)
-        elif twin and file.name not in self.taken:
-            self.store.put_unindexed(_duplicate_row(file, sha256, twin))
+        elif twin and file.name not in self.taken and self.store.put_unindexed(_duplicate_row(file, sha256, twin)):
             self.reports[number] = FileReport(file.name, "duplicate", _same_as(twin), pages=twin.pages)
         else:
             return False

@@ -72,6 +72,6 @@ class DocumentStore(Protocol):
         """Forget originals that were kept for documents that have not been stored."""
         ...
 
-    def put_unindexed(self, row: DocumentRow) -> None:
-        """Record a duplicate or a failure. A failure never takes the place of a document that is searchable."""
+    def put_unindexed(self, row: DocumentRow) -> bool:
+        """Record a duplicate or a failure; return False where that would lose text, and nothing was recorded."""
         ...

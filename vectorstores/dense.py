@@ -57,6 +57,7 @@ class DenseIndex:
         self._base: Any = None
         self._base_last_id = 0
         self._tail: Any = None
+        self._dead = 0  # vectors of the file whose chunks are gone
         self._generation = -1
 
     def nearest(self, connection: sqlite3.Connection, generation: int, vector: Vector, limit: int) -> list[int]:

@@ -110,7 +110,7 @@ class KnowledgeStore:
             for new in documents
         ]
         replaced: set[str | None] = set()
-        self.originals.settle()
+        self.originals.sync()
         with self._database.write() as connection:
             if renewal and renewal.embedding:
                 records.switch_embedding(connection, renewal.embedding)
@@ -125,17 +125,24 @@ class KnowledgeStore:
             lengths = [form.length for forms, _ in prepared for form in forms]
             records.count_chunks(connection, len(lengths), sum(lengths))
             records.write_manifest(connection, dict(renewal.manifest) if renewal else {})
+            self.originals.settle()
         self._forget_originals(replaced)
 
-    def put_unindexed(self, row: DocumentRow) -> None:
-        """Record a duplicate or a failure. A failure never takes the place of a document that is searchable."""
+    def put_unindexed(self, row: DocumentRow) -> bool:
+        """Record a duplicate or a failure; return False where that would lose text, and nothing was recorded.
+
+        A failure never takes the place of a document that is searchable, and a duplicate needs one that stands for it.
+        """
         with self._database.write() as connection:
-            old = connection.execute("SELECT state FROM documents WHERE name = ?", (row.name,)).fetchone()
-            if row.state == "failed" and old and old["state"] != "failed":
-                return
+            known = self.document(row.name)
+            if row.state == "failed" and known and known.state != "failed":
+                return False
+            if row.state == "duplicate" and not self.indexed_twin(row.sha256, row.name):
+                return False
             replaced = records.delete_document(connection, row.name)
             records.insert_document(connection, row)
         self._forget_originals({replaced})
+        return True
 
     def delete_document(self, name: str) -> bool:
         """Delete a document and everything that came of it; return whether there was one."""
@@ -150,9 +157,11 @@ class KnowledgeStore:
             return records.as_document(row) if row else None
 
     def _forget_originals(self, candidates: set[str | None]) -> None:
-        """Delete the originals that no document refers to any more."""
+        """Delete the originals that no document refers to any more, while no other writer can come to refer to one."""
         names = {name for name in candidates if name}
-        self.originals.remove(name for name in names if not self._one("stored_as = ?", name))
+        if names:
+            with self._database.write():
+                self.originals.remove(name for name in names if not self._one("stored_as = ?", name))
 
     # --- search ----------------------------------------------------------------------------------------------------
 

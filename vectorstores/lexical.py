@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from analysis.terms import IndexForm, TermKind, index_terms, needle, question_terms
 
-_K1 = 0.6  # the plateau is broad: 0.4–1.0 changes R@1 by less than half a point
+_K1 = 0.6  # a broad plateau: from 0.4 to 0.9, R@1 on CMRC2018 moved by about a point
 _B = 0.3
 _POOLING = 0.5  # weight of the best chunk of the same document
 _FREQUENT_SHARE = 0.2  # terms in more of the chunks than this find no candidates, they only score
@@ -64,7 +64,7 @@ def lexical_scores(
     candidates = _candidates(connection, collection, terms, max(limit, _MIN_CANDIDATES))
     scores: dict[int, float] = {}
     documents: dict[int, int] = {}
-    for row in _rows(connection, [*candidates, *(id for id in also if id not in set(candidates))]):
+    for row in _rows(connection, list(dict.fromkeys([*candidates, *also]))):
         scores[row["id"]] = _bm25(terms, row["runs"], row["length"], collection.mean_length) / reachable
         documents[row["id"]] = row["document_id"]
     pooled = _pooled(scores, documents)

@@ -34,11 +34,15 @@ class Originals:
         return copies
 
     def keep(self, source: Path, sha256: str) -> str:
-        """Copy `source` here and return the name it will have once it is settled; the same bytes are copied once."""
+        """Copy `source` here and return the name that the copy will have once it is settled.
+
+        A file of that name may be there already; it may also be about to go with the document that it belongs to, so
+        it is not relied on.
+        """
         if source.is_relative_to(self.folder):
             return source.relative_to(self.folder).as_posix()
         stored_as = sha256 + (source.suffix.lower() if _SUFFIX.fullmatch(source.suffix) else "")
-        if stored_as not in self._unsettled and not self.path(stored_as).exists():
+        if stored_as not in self._unsettled:
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.path(f"{_PARTIAL}{os.getpid()}-{threading.get_ident()}-{stored_as}")
             try:
@@ -49,15 +53,18 @@ class Originals:
             self._unsettled[stored_as] = partial
         return stored_as
 
-    def settle(self) -> None:
-        """Give every copy its name, after its bytes have reached the disk: a name never stands for half a file."""
-        unsettled = self._unsettled
-        for stored_as, partial in unsettled.items():
+    def sync(self) -> None:
+        """Bring the bytes of every copy to the disk, so that no name ever stands for half a file."""
+        for partial in self._unsettled.values():
             _sync(partial)
+
+    def settle(self) -> None:
+        """Give every copy its name; in the transaction that refers to it, which no removal can come between."""
+        for stored_as, partial in self._unsettled.items():
             partial.replace(self.path(stored_as))
-        if unsettled:
+        if self._unsettled:
             _sync_folder(self.folder)
-            unsettled.clear()
+            self._unsettled.clear()
 
     def discard(self) -> None:
         """Delete the copies that have not been settled, and those that a killed process left long ago."""
