@@ -226,8 +226,7 @@ def _ready(knowledge_qa: "KnowledgeQA", kb: str | None) -> str:
     screen = _screen()
     with screen.progress() as progress:
         report = knowledge_qa.refresh_samples(progress)
-    if report.failed:
-        screen.report(report)
+    screen.failures(report)
     return _SAMPLES
 
 

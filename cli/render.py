@@ -101,12 +101,16 @@ class Screen:
             self._add_row(table, document.name, state, pages, str(document.chunks), reason)
         self._out.print(table)
 
-    def report(self, report: IngestReport) -> None:
-        """Print what became of the files, each failure with its reason and the next step."""
+    def failures(self, report: IngestReport) -> None:
+        """Print each file that failed with its reason and the next step, apart from the results."""
         for file in report.failed:
             self._err.print(Text(f"✗ {self._text(file.reason)}" if file.reason else file.name, style="red"))
             if file.cure:
                 self._err.print(Text(f"  {self._text(file.cure)}"))
+
+    def report(self, report: IngestReport) -> None:
+        """Print what became of the files."""
+        self.failures(report)
         counts = {outcome: sum(file.outcome == outcome for file in report.files) for outcome in texts.OUTCOMES}
         listed = ", ".join(f"{self._text(texts.OUTCOMES[name])} {count}" for name, count in counts.items() if count)
         self.say(texts.SUMMARY, files=len(report.files), outcomes=listed or "0", chunks=report.chunks)

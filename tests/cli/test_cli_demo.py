@@ -261,6 +261,14 @@ def test_the_samples_answer_without_any_preparation(office: Office, command: Com
 # --- conversation ----------------------------------------------------------------------------------------------------
 
 
+def test_a_broken_file_among_the_samples_does_not_break_the_json(command: Command, tmp_path: Path) -> None:
+    command(tmp_path, "kb", "list")
+    (tmp_path / "samples" / "content" / "坏.pdf").write_bytes(b"%PDF-1.7 broken")
+    done = command(tmp_path, "ask", "ChatGLM-6B 有多少参数？", "--json")
+    assert not done.json["refused"]
+    assert "坏.pdf" in done.err
+
+
 def test_a_conversation_takes_questions_clear_and_stop(office: Office, command: Command) -> None:
     talk = "年假有几天？\n\nclear\n火星上有没有水\n  \n食堂周五供应什么\nSTOP\n年假须提前几天申请\n"
     done = command(office.data, "--kb", KB, stdin=talk)
