@@ -241,7 +241,7 @@ class KnowledgeStore:
         embedding = self._stored_embedding()
         if embedding is None:
             return None
-        origin = f"{self.manifest()['database_id']}:{embedding['fingerprint']}"
+        origin = f"{self.manifest()['database_id']}:{embedding['id']}:{embedding['fingerprint']}"
         with self._lock:
             if self._dense is None or self._dense.origin != origin:
                 path = self.folder / "index" / f"embedding-{embedding['id']}.faiss"
