@@ -5,13 +5,13 @@ The events come in this order: `Retrieved`, `Delta`…, `Finished`. Closing the 
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from chains.prompt import build_messages
+from chains.budget import fitted_messages
 from chains.reader import read
 from chains.retrieve import DenseLeg, retrieve
 from chains.table_rows import in_words, is_table_row
@@ -28,8 +28,8 @@ from core.answers import (
     Retrieved,
     Turn,
 )
-from core.errors import AnswerFailed
 from core.messages import Language, Message
+from core.model_errors import AnswerFailed, ModelError
 from core.plugs import ChunkStore
 
 REFUSAL = Message(
@@ -45,14 +45,14 @@ class AnswerPlugs:
 
     Attributes:
         dense: None leaves retrieval to the lexical leg.
-        llm: None lets the embedded reader quote sentences.
+        llm: returns the language model, loading it if need be; None lets the embedded reader quote sentences.
         template: prompt with `{passages}` and `{question}`.
         history_turns: turns that the language model is given.
     """
 
     store: ChunkStore
     dense: DenseLeg | None
-    llm: BaseChatModel | None
+    llm: Callable[[], BaseChatModel] | None
     template: str
     history_turns: int
     language: Language
@@ -82,12 +82,13 @@ def answer_events(
             text += delta
             yield Delta(delta)
     else:
-        messages = build_messages(plugs.template, question, retrieval.passages, history, plugs.history_turns)
+        llm, turns = plugs.llm(), history[-plugs.history_turns :] if plugs.history_turns else ()
+        messages, passages = fitted_messages(llm, plugs.template, question, retrieval.passages, turns)
         prompt = "\n\n".join(f"{message.type}: {message.text}" for message in messages)
-        for delta in _written(plugs.llm, messages):
+        for delta in _written(llm, messages):
             text += delta
             yield Delta(delta)
-        citations = _marked(text, retrieval.passages)
+        citations = _marked(text, passages)
     seconds = time.perf_counter() - started
     yield Finished(Answer(question, text.strip(), refused, plugs.mode, citations, retrieval, prompt, seconds))
 
@@ -97,6 +98,8 @@ def _written(llm: BaseChatModel, messages: list[BaseMessage]) -> Iterator[str]:
         for chunk in llm.stream(messages):
             if chunk.text:
                 yield chunk.text
+    except ModelError:
+        raise
     except Exception as error:  # a model of any make, which raises what it likes
         raise AnswerFailed(detail=error) from error
 

@@ -11,16 +11,15 @@ _CLOSING_TAG = re.compile(r"</([^<>/]+)>")
 
 
 def build_messages(
-    template: str, question: str, passages: Sequence[Passage], history: Sequence[Turn], history_turns: int
+    template: str, question: str, passages: Sequence[Passage], history: Sequence[Turn]
 ) -> list[BaseMessage]:
-    """Return the conversation to send: the last `history_turns` turns, then the filled template.
+    """Return the conversation to send: the turns of the history, then the filled template.
 
     History holds real questions and plain answers only; passages of earlier turns are not repeated. A tag of the
     template that occurs in a passage loses its bracket, so that no document can end the part that is only material.
     """
-    turns = list(history)[-history_turns:] if history_turns else []
     messages: list[BaseMessage] = []
-    for turn in turns:
+    for turn in history:
         messages += [HumanMessage(turn.question), AIMessage(turn.answer)]
     material = _without_tags(numbered(passages), template)
     return [*messages, HumanMessage(template.format(passages=material, question=question))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from cli import texts
+from cli.models import models_app
 from configs.environment import interface_language, load_settings
 from core.errors import KnowGLMError
 from core.messages import Message
@@ -35,6 +36,7 @@ NameArgument = Annotated[str | None, typer.Argument(help=_help(texts.ARGUMENT_NA
 app = typer.Typer(help=_help(texts.ABOUT), add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 kb_app = typer.Typer(help=_help(texts.KB), no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(kb_app, name="kb")
+app.add_typer(models_app, name="models")
 
 
 def main() -> None:
@@ -62,7 +64,9 @@ def chat(
         from cli.chat import converse
 
         knowledge_qa = _open(top_k, threshold)
-        converse(knowledge_qa, _ready(knowledge_qa, kb), _screen())
+        name = _ready(knowledge_qa, kb)
+        _load_model(knowledge_qa)
+        converse(knowledge_qa, name, _screen())
 
 
 @app.command(help=_help(texts.ASK))
@@ -79,6 +83,7 @@ def ask(
 
     knowledge_qa, screen = _open(top_k, threshold), _screen()
     name = _ready(knowledge_qa, kb)
+    _load_model(knowledge_qa)
     events = knowledge_qa.ask(_asked(question), name)
     if as_json:
         screen.json(next(answer_json(event.answer) for event in events if isinstance(event, Finished)))
@@ -228,6 +233,12 @@ def _ready(knowledge_qa: "KnowledgeQA", kb: str | None) -> str:
         report = knowledge_qa.refresh_samples(progress)
     screen.failures(report)
     return _SAMPLES
+
+
+def _load_model(knowledge_qa: "KnowledgeQA") -> None:
+    """Load the language model, if there is one, where its progress can be seen."""
+    with _screen().progress() as progress:
+        knowledge_qa.load_model(progress)
 
 
 def _screen() -> "Screen":

@@ -3,11 +3,15 @@
 from cli import texts
 from cli.render import Screen
 from core.answers import Turn
+from core.errors import KnowGLMError
 from service.knowledge_qa import KnowledgeQA
 
 
 def converse(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
-    """Answer questions until `stop` or the end of input; Ctrl-C stops the answer that is being written."""
+    """Answer questions until `stop` or the end of input; Ctrl-C stops the answer that is being written.
+
+    What goes wrong with one question or command is shown, and the conversation goes on.
+    """
     documents = knowledge_qa.files(kb)
     for notice in knowledge_qa.notices(kb):
         screen.note(notice)
@@ -18,19 +22,36 @@ def converse(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
     while (question := _read_question(screen)) is not None:
         if question.lower() == "stop":
             break
-        if question.lower() == "clear":
-            history.clear()
-            screen.say(texts.CLEARED)
-        elif question:
-            events = knowledge_qa.ask(question, kb, history)
-            try:
-                answer = screen.stream(events)
-            except KeyboardInterrupt:
-                screen.say(texts.STOPPED)
-                continue
-            if not answer.refused:
-                history.append(Turn(question, answer.text))
+        try:
+            _respond(knowledge_qa, kb, question, history, screen)
+        except KeyboardInterrupt:
+            screen.say(texts.STOPPED)
+        except KnowGLMError as error:
+            screen.error(error)
     screen.say(texts.GOODBYE)
+
+
+def _respond(knowledge_qa: KnowledgeQA, kb: str, line: str, history: list[Turn], screen: Screen) -> None:
+    """Carry out a command, or answer a question and add it to the history."""
+    command, *arguments = line.split() or [""]
+    if line.lower() == "clear":
+        history.clear()
+        screen.say(texts.CLEARED)
+    elif command == "/model":
+        _change_model(knowledge_qa, arguments, screen)
+    elif line:
+        answer = screen.stream(knowledge_qa.ask(line, kb, history))
+        if not answer.refused:
+            history.append(Turn(line, answer.text))
+
+
+def _change_model(knowledge_qa: KnowledgeQA, arguments: list[str], screen: Screen) -> None:
+    """Switch to `NAME [PRECISION]`, where given, and say what is in force."""
+    changes = dict(zip(("llm", "precision"), arguments, strict=False))
+    if changes:
+        with screen.progress() as progress:
+            knowledge_qa.use_model(progress, **{"precision": "auto", **changes})
+    screen.say(texts.MODEL, model=knowledge_qa.model_in_force)
 
 
 def _read_question(screen: Screen) -> str | None:

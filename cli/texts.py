@@ -32,12 +32,14 @@ ARGUMENT_FILES = Message(
 )
 
 WELCOME = Message(
-    "知识库“{kb}”：{documents} 个文件，{chunks} 块。输入问题后回车；clear 清空对话，stop 或 Ctrl-D 结束。",
+    "知识库“{kb}”：{documents} 个文件，{chunks} 块。输入问题后回车；clear 清空对话，/model 名字 [精度] 换语言模型，"
+    "stop 或 Ctrl-D 结束。",
     "Knowledge base “{kb}”: {documents} files, {chunks} chunks. Type a question; clear forgets the conversation, "
-    "stop or Ctrl-D ends.",
+    "/model NAME [PRECISION] changes the language model, stop or Ctrl-D ends.",
 )
 PROMPT = Message("问> ", "Q> ")
 CLEARED = Message("对话已清空。", "The conversation is forgotten.")
+MODEL = Message("语言模型：{model}", "Language model: {model}")
 GOODBYE = Message("再见。", "Goodbye.")
 STOPPED = Message("（已停止）", "(stopped)")
 SOURCES = Message("出处", "Sources")

@@ -102,8 +102,9 @@ def _wrong_together(settings: Settings, names: Mapping[str, str]) -> list[Messag
     problems = []
     for name in ("llm", "embedding", "prompt"):
         value, choices = getattr(settings, name), _choices(name)
-        is_folder = name == "embedding" and any(sign in value for sign in ("/", "\\", "~"))
-        if value not in choices and not is_folder:
+        on_server = bool(getattr(settings, f"{name}_url", ""))
+        is_folder = name != "prompt" and any(sign in value for sign in ("/", "\\", "~"))
+        if value not in choices and not is_folder and not on_server:
             close = get_close_matches(value, choices, n=1, cutoff=0.4)
             problems.append(_problem(f"{names.get(name, name)}={value}", _expected(name, choices), close=close))
     lengths = {"chunk_chars", "chunk_overlap_chars"}

@@ -9,13 +9,14 @@ templates in `configs/prompts.py`.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from core.messages import Message
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
-Precision = Literal["fp16", "int8", "int4", "fp32", "bf16"]
+Precision = Literal["auto", "fp16", "bf16", "fp32", "int8", "int4"]
+_URL = r"^(https?://\S+)?$"
 _DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 
 
@@ -44,24 +45,74 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    llm: Annotated[str, Message("回答用的语言模型", "language model that writes the answers")] = "chatglm-6b"
-    precision: Annotated[Precision, Message("语言模型的精度", "precision of the language model")] = "fp16"
+    llm: Annotated[
+        str,
+        Message(
+            "回答用的语言模型的名字，或它的目录；设了 llm_url 时是服务上的模型名",
+            "name of the language model that writes the answers, or its folder; with llm_url, its name on the server",
+        ),
+    ] = "chatglm-6b"
+    precision: Annotated[
+        Precision,
+        Message(
+            "语言模型的精度；auto 取权重自带的精度，内存不够时取放得下的",
+            "precision of the language model; auto is that of its files, or the best that fits the memory",
+        ),
+    ] = "auto"
     device: Annotated[
         str,
         Message(
             "语言模型的设备：auto、cuda、cuda:N、mps、cpu", "device of the language model: auto, cuda, cuda:N, mps, cpu"
         ),
     ] = Field("auto", pattern=_DEVICE)
+    arithmetic: Annotated[
+        Literal["fast", "exact"],
+        Message(
+            "运算方式：fast 用处理器的 bf16 或显卡的低精度指令，exact 按官方代码逐位还原权重后计算（慢得多）",
+            "arithmetic: fast uses the processor's bf16 or the GPU's low-precision instructions, exact expands the "
+            "weights as the official code does (much slower)",
+        ),
+    ] = "fast"
+    adapter: Annotated[
+        str,
+        Message(
+            "LoRA（PEFT 格式）或 P-Tuning v2 微调权重的目录，空表示不用",
+            "folder of a LoRA (PEFT format) or P-Tuning v2 adapter, empty for none",
+        ),
+    ] = ""
+    llm_url: Annotated[
+        str,
+        Message(
+            "OpenAI 兼容服务的地址，如 http://127.0.0.1:8000/v1；设了它就由该服务回答",
+            "address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; it then writes the answers",
+        ),
+    ] = Field("", pattern=_URL)
+    llm_api_key: Annotated[SecretStr, Message("llm_url 所指服务的密钥", "key of the server at llm_url")] = SecretStr("")
     embedding: Annotated[
         str,
         Message(
-            "嵌入模型的名字，或 sentence-transformers 目录；lexical 表示不用嵌入模型",
-            "name of the embedding model, or a sentence-transformers folder; lexical means none",
+            "嵌入模型的名字，或 sentence-transformers 目录，lexical 表示不用；设了 embedding_url 时是服务上的模型名",
+            "name of the embedding model, or a sentence-transformers folder, or lexical for none; with embedding_url, "
+            "its name on the server",
         ),
     ] = "text2vec-large-chinese"
     embedding_device: Annotated[
         str, Message("嵌入模型的设备，写法同 device", "device of the embedding model, written like device")
     ] = Field("auto", pattern=_DEVICE)
+    embedding_url: Annotated[
+        str,
+        Message(
+            "OpenAI 兼容的嵌入服务的地址，如 http://127.0.0.1:8000/v1",
+            "address of an OpenAI-compatible embedding server, such as http://127.0.0.1:8000/v1",
+        ),
+    ] = Field("", pattern=_URL)
+    embedding_api_key: Annotated[
+        SecretStr, Message("embedding_url 所指服务的密钥", "key of the server at embedding_url")
+    ] = SecretStr("")
+    server_timeout_s: Annotated[
+        int,
+        Message("等待模型服务下一段回应的秒数", "seconds to wait for the next sign of a model server"),
+    ] = Field(60, ge=1, le=3600)
     model_dir: Annotated[
         Folder, Message("模型权重所在目录，每个模型一个子目录", "folder of the model weights, one subfolder a model")
     ] = PROJECT_DIR / "weights"
@@ -124,6 +175,32 @@ class Settings(BaseModel):
     history_turns: Annotated[
         int, Message("带给语言模型的历史轮数", "turns of the conversation that the language model is given")
     ] = Field(3, ge=0, le=20)
+    answer_tokens: Annotated[int, Message("回答最多的 token 数", "longest answer, in tokens")] = Field(
+        512, ge=1, le=8192
+    )
+    temperature: Annotated[
+        float,
+        Message(
+            "采样温度；0 表示每步取最可能的词，同样的问题得到同样的回答",
+            "sampling temperature; 0 takes the likeliest token each time, so that a question has one answer",
+        ),
+    ] = Field(0.0, ge=0, le=2)
+    top_p: Annotated[
+        float,
+        Message(
+            "核采样：只在累计概率达到它的词中抽取",
+            "nucleus sampling: draw from the tokens that make up this probability",
+        ),
+    ] = Field(0.7, gt=0, le=1)
+    sample_top_k: Annotated[
+        int, Message("只在最可能的这么多个词中抽取，0 表示不限", "draw from this many likeliest tokens, 0 for all")
+    ] = Field(50, ge=0, le=1000)
+    repetition_penalty: Annotated[float, Message("重复惩罚，1 表示没有", "repetition penalty, 1 for none")] = Field(
+        1.0, ge=1, le=2
+    )
+    seed: Annotated[
+        int | None, Message("随机种子，空表示每次不同", "seed of the sampling, empty for a new one each time")
+    ] = Field(None, ge=0)
     prompt: Annotated[
         str, Message("提示词模板的名字，见 configs/prompts.py", "name of the prompt template, see configs/prompts.py")
     ] = "default"

@@ -7,7 +7,7 @@ Each class says what happened and what to do next, in both languages, and carrie
     ├─ KnowledgeBaseError            NotFound · Exists · InvalidName · DocumentNotFound · Busy
     ├─ LoadError                     in core/load_errors.py, one for each way in which a file cannot be read
     ├─ StoreError                    EmbedderMismatch · StoreCorrupted · StoreUnwritable · StoreClosed
-    └─ ModelError                    ModelNotFound · ModelFailed · AnswerFailed
+    └─ ModelError                    in core/model_errors.py
 
 `code` is stable for programs, `http_status` is for an HTTP front end, `exit_code` for a command line.
 A value may itself be a `Message`; it is rendered in the language of the whole.
@@ -185,43 +185,3 @@ class StoreClosed(StoreError):
     code, http_status = "store_closed", 404
     what = Message("知识库“{name}”已被删除或关闭。", "The knowledge base “{name}” has been deleted or closed.")
     cure = Message("重新选择一个知识库。", "Choose a knowledge base again.")
-
-
-class ModelError(KnowGLMError):
-    """Something about a language model or an embedding model."""
-
-    http_status = 503
-
-
-class ModelNotFound(ModelError):
-    """The weights of a configured model are not on disk."""
-
-    code = "model_not_found"
-    what = Message(
-        "本机没有模型 {name} 的权重，找过：{tried}", "The weights of {name} are not on this machine; looked in: {tried}"
-    )
-    cure = Message(
-        "从 {repository} 下载到那里，或设 KNOWGLM_MISSING_MODEL=embedded 先不用权重运行。",
-        "Download {repository} to that folder, or set KNOWGLM_MISSING_MODEL=embedded to run without weights.",
-    )
-
-
-class ModelFailed(ModelError):
-    """A model's folder does not load."""
-
-    code = "model_failed"
-    what = Message("模型 {name} 出错：{detail}", "The model {name} failed: {detail}")
-    cure = Message(
-        "检查模型目录 {path} 是否完整、所需的包是否装好。",
-        "Check that the model folder {path} is complete and that the packages it needs are installed.",
-    )
-
-
-class AnswerFailed(ModelError):
-    """A language model raised while it wrote."""
-
-    code = "answer_failed"
-    what = Message("语言模型写回答时出错：{detail}", "The language model failed while it wrote the answer: {detail}")
-    cure = Message(
-        "再试一次；若仍然出错，检查模型或它的服务。", "Try again; if it fails again, check the model or its server."
-    )

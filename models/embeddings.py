@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from core.errors import ModelFailed
+from core.model_errors import ModelFailed
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

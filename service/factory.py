@@ -5,9 +5,10 @@ from langchain_core.language_models import BaseChatModel
 
 from configs.environment import interface_language
 from configs.model_config import PROJECT_DIR, Settings
+from service.embedding_model import EmbeddingModel
 from service.knowledge_qa import KnowledgeQA
+from service.language_model import LanguageModel
 from service.library import SAMPLES, Library
-from service.models import Models
 
 
 def build_app(
@@ -25,5 +26,8 @@ def build_app(
     shipped = PROJECT_DIR / "knowledge_base" / SAMPLES / "content"
     manifest = {"chunk_chars": settings.chunk_chars, "overlap_chars": settings.chunk_overlap_chars}
     library = Library(settings.data_dir, shipped, manifest)
-    models = Models(settings, embeddings=embeddings, llm=llm)
-    return KnowledgeQA(settings, interface_language(settings), library, models)
+    embedding, language = EmbeddingModel(settings, embeddings), LanguageModel(settings, llm)
+    if settings.missing_model == "error":
+        language.require()
+        embedding.require()
+    return KnowledgeQA(settings, interface_language(settings), library, embedding, language)

@@ -4,6 +4,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -13,6 +14,7 @@ from chains.answer import AnswerPlugs, answer_events
 from chains.ingest import IngestPipeline, SourceFile, ingest
 from chains.retrieve import DenseLeg, logistic, retrieve
 from chains.retriever import KnowledgeRetriever
+from configs.environment import load_settings
 from configs.model_config import Settings
 from configs.prompts import PROMPTS
 from core.answers import (
@@ -27,8 +29,9 @@ from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInf
 from core.errors import DocumentNotFound, EmbedderMismatch
 from core.messages import Language, Message, well_formed
 from loaders.registry import load_file
+from service.embedding_model import EmbeddingModel
+from service.language_model import LanguageModel
 from service.library import SAMPLES, Library
-from service.models import Models
 from splitters.chinese import ChineseTextSplitter
 from vectorstores.knowledge_store import KnowledgeStore
 
@@ -50,11 +53,14 @@ class KnowledgeQA:
     Every method that takes the name of a knowledge base raises `KnowledgeBaseNotFound` if there is none.
     """
 
-    def __init__(self, settings: Settings, language: Language, library: Library, models: Models) -> None:
+    def __init__(
+        self, settings: Settings, language: Language, library: Library, embedding: EmbeddingModel, model: LanguageModel
+    ) -> None:
         self.settings = settings
         self.language = language
         self._library = library
-        self._models = models
+        self._embedding = embedding
+        self._model = model
 
     # --- knowledge bases -------------------------------------------------------------------------------------------
 
@@ -103,8 +109,8 @@ class KnowledgeQA:
         store, settings = self._library.open(name), self.settings
         splitting = {"chunk_chars": settings.chunk_chars, "overlap_chars": settings.chunk_overlap_chars}
         splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
-        pipeline = IngestPipeline(self._load, splitter, self._models.embeddings())
-        renewal = Renewal(self._models.identity(), splitting)
+        pipeline = IngestPipeline(self._load, splitter, self._embedding.get())
+        renewal = Renewal(self._embedding.identity(), splitting)
         report = ingest(store, _originals(store), pipeline, renewal=renewal, progress=progress)
         store.fold_index()
         return report
@@ -136,7 +142,7 @@ class KnowledgeQA:
         plugs = AnswerPlugs(
             store=store,
             dense=self._dense(store),
-            llm=self._models.llm,
+            llm=self._model.load if self._model.available else None,
             template=PROMPTS[self.settings.prompt],
             history_turns=self.settings.history_turns,
             language=self.language,
@@ -146,8 +152,8 @@ class KnowledgeQA:
     def notices(self, kb: str = SAMPLES) -> list[Message]:
         """Return what the user should know: models that are missing, settings that a rebuild would apply."""
         store = self._library.open(kb)
-        manifest, notices = store.manifest(), self._models.notices()
-        missing = store.chunks_without_vectors if self._models.embedding_name != "lexical" else 0
+        manifest, notices = store.manifest(), [*self._model.notices(), *self._embedding.notices()]
+        missing = store.chunks_without_vectors if self._embedding.name != "lexical" else 0
         if missing:
             notices.append(_NO_VECTORS.filled(name=kb, count=missing))
         stored = manifest.get("chunk_chars", self.settings.chunk_chars)
@@ -156,13 +162,45 @@ class KnowledgeQA:
         return notices
 
     def close(self) -> None:
-        """Close every knowledge base."""
+        """Close every knowledge base and free the models."""
+        self._model.close()
         self._library.close()
+
+    # --- the language model ------------------------------------------------------------------------------------------
+
+    @property
+    def model_in_force(self) -> str:
+        """What writes the answers, with precision and device once it is loaded; "extractive" where none does."""
+        return self._model.in_force
+
+    def load_model(self, progress: ProgressCallback = ignore_progress) -> str:
+        """Load the language model now instead of at the first answer, and return what is in force."""
+        if self._model.available:
+            self._model.load(progress)
+        return self._model.in_force
+
+    def use_model(self, progress: ProgressCallback = ignore_progress, **changes: Any) -> str:
+        """Change settings of the language model while the program runs, and return what is in force then.
+
+        The model that was loaded is freed before the new one is loaded; answers it was writing end.
+
+        Args:
+            changes: settings by name, such as `llm`, `precision` or `device`.
+
+        Raises:
+            ConfigError: a setting is unknown or its value is not valid.
+            ModelNotFound: the weights are not on this machine; nothing has changed.
+        """
+        explicit = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
+        settings = load_settings({**explicit, **changes}, environ={})
+        self._model.use(settings, progress)
+        self.settings = settings
+        return self._model.in_force
 
     # --- how a knowledge base is worked with -----------------------------------------------------------------------
 
     def _ingest(self, store: KnowledgeStore, files: Sequence[SourceFile], progress: ProgressCallback) -> IngestReport:
-        if not store.chunk_count and (identity := self._models.identity()):  # which loads the model
+        if not store.chunk_count and (identity := self._embedding.identity()):  # which loads the model
             store.use_embedding(identity)
         pipeline = IngestPipeline(self._load, self._splitter(store), self._embeddings(store))
         report = ingest(store, files, pipeline, progress=progress)
@@ -182,19 +220,19 @@ class KnowledgeQA:
     def _embeddings(self, store: KnowledgeStore) -> Embeddings | None:
         """Return the embedding in force if it is the one that the knowledge base's vectors are of."""
         stored = store.embedding
-        identity = self._models.identity() if stored else None
+        identity = self._embedding.identity() if stored else None
         if stored is None or identity is None:
             return None
         if stored.fingerprint != identity.fingerprint:
             name = store.manifest().get("name", "")
             raise EmbedderMismatch(name=name, stored=stored.name, configured=identity.name)
-        return self._models.embeddings()
+        return self._embedding.get()
 
     def _dense(self, store: KnowledgeStore) -> DenseLeg | None:
         embeddings = self._embeddings(store)
         if embeddings is None:
             return None
-        calibration = self._models.calibration
+        calibration = self._embedding.calibration
         return DenseLeg(embeddings, logistic(calibration.midpoint, calibration.scale))
 
     def _retrieval_settings(self, store: KnowledgeStore) -> RetrievalSettings:
@@ -202,7 +240,7 @@ class KnowledgeQA:
         return RetrievalSettings(
             top_k=settings.top_k,
             threshold=default_threshold(store.chunk_count) if threshold is None else threshold,
-            dense_weight=self._models.dense_weight if weight is None else weight,
+            dense_weight=self._embedding.dense_weight if weight is None else weight,
             passage_chars=settings.passage_chars,
             context_chars=settings.context_chars,
         )

@@ -30,6 +30,8 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., KnowledgeQA]]:
     opened: list[KnowledgeQA] = []
 
     def build(*, embeddings: object = None, llm: object = None, **flags: object) -> KnowledgeQA:
+        if isinstance(llm, str):  # the setting, not a model
+            flags, llm = {**flags, "llm": llm}, None
         settings = load_settings(
             {"data_dir": tmp_path / "data", "model_dir": tmp_path / "weights", **flags}, environ={}
         )

@@ -52,21 +52,26 @@ def test_every_entry_is_consistent(name: str, spec: LLMSpec | EmbeddingSpec) -> 
     else:
         owner, _, repository = spec.repository.partition("/")
         assert owner
-        assert repository == name  # so that a downloaded folder is found under the model's name
+        assert repository.lower() == name  # so that a downloaded folder is found under the model's name
 
 
 @pytest.mark.parametrize(("name", "spec"), LLMS.items(), ids=LLMS)
 def test_language_models_say_what_they_need(name: str, spec: LLMSpec) -> None:
     assert spec.context_tokens >= 2048
-    assert (spec.memory_gb > 0) == (spec.backend not in NEEDS_NO_WEIGHTS), name
+    if name in NEEDS_NO_WEIGHTS:
+        assert not spec.weights_gb
+    else:
+        assert spec.download_gb == pytest.approx(spec.weights_gb[spec.precision], rel=0.1)
+        assert max(spec.weights_gb.values()) == spec.weights_gb.get("fp32", spec.weights_gb[spec.precision])
 
 
-def test_a_quantised_model_needs_less_memory_than_its_original() -> None:
+def test_a_quantised_checkpoint_has_its_own_precision_only_and_needs_less_memory() -> None:
     for name, spec in LLMS.items():
-        original = name.removesuffix("-int8").removesuffix("-int4")
-        if original != name:
-            assert spec.memory_gb < LLMS[original].memory_gb
-            assert spec.context_tokens == LLMS[original].context_tokens
+        original = LLMS.get(name.partition("-int")[0])
+        if "-int" in name and original:
+            assert list(spec.weights_gb) == [spec.precision]
+            assert spec.weights_gb[spec.precision] <= original.weights_gb[spec.precision]
+            assert spec.context_tokens == original.context_tokens
 
 
 @pytest.mark.parametrize(("name", "spec"), EMBEDDINGS.items(), ids=EMBEDDINGS)

@@ -199,7 +199,7 @@ class TestProblems:
             assert "must be" not in problem
 
     def test_choices_are_listed(self) -> None:
-        assert "fp16, int8, int4" in problems_of("en", PRECISION="int2")[0]
+        assert "fp32, int8, int4" in problems_of("en", PRECISION="int2")[0]
         assert "auto、zh、en" in problems_of("zh", LANG="fr")[0]
 
 
@@ -266,8 +266,19 @@ class TestNames:
         assert "lexical" in problem
         assert "text2vec-large-chinese" in problem
 
-    def test_a_language_model_is_always_a_name(self) -> None:
-        assert problems_of("en", LLM="./chatglm-6b")[0].startswith("KNOWGLM_LLM=./chatglm-6b")
+    def test_a_language_model_is_a_name_a_folder_or_a_servers(self) -> None:
+        assert problems_of("en", LLM="chatglm-7b")[0].startswith("KNOWGLM_LLM=chatglm-7b")
+        assert load_settings(environ={"KNOWGLM_LLM": "./chatglm-7b"}).llm == "./chatglm-7b"
+        on_server = {"KNOWGLM_LLM": "qwen2.5:7b", "KNOWGLM_LLM_URL": "http://127.0.0.1:1/v1"}
+        assert load_settings(environ=on_server).llm == "qwen2.5:7b"
+
+    def test_a_servers_address_is_one(self) -> None:
+        assert problems_of("en", LLM_URL="localhost:8000")[0].startswith("KNOWGLM_LLM_URL=localhost:8000")
+
+    def test_keys_are_not_shown(self) -> None:
+        settings = load_settings(environ={"KNOWGLM_LLM_API_KEY": "sk-secret"})
+        assert "sk-secret" not in repr(settings) + settings.model_dump_json()
+        assert settings.llm_api_key.get_secret_value() == "sk-secret"
 
 
 class TestInterfaceLanguage:

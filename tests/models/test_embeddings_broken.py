@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from core.errors import ModelFailed
+from core.model_errors import ModelFailed
 from models.embeddings import SentenceTransformerEmbeddings
 
 

@@ -12,7 +12,8 @@ import pytest
 from fakes import ForbiddenChat, HashedEmbeddings, OtherEmbeddings, ScriptedChat
 
 from core.answers import Turn
-from core.errors import DocumentNotFound, EmbedderMismatch, ModelNotFound
+from core.errors import DocumentNotFound, EmbedderMismatch
+from core.model_errors import ModelNotFound
 
 App = Any
 LEAVE = "云杉公司假期规定\n员工入职满一年后有五天年假。\n年假须提前三天申请。\n"

@@ -1,0 +1,229 @@
+"""The language model of one application: which is wanted, whether it is there, and the one that is loaded."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from langchain_core.language_models import BaseChatModel
+
+from configs.catalogue import LLMS, LLMSpec
+from configs.model_config import Settings
+from core.answers import ProgressCallback, ignore_progress
+from core.messages import Message
+from core.model_errors import AdapterRefused, ModelNotFound
+from core.sampling import Sampling
+from models.chatglm.config import is_chatglm, read_json
+from models.embeddings import has_weights
+
+_ABSENT = Message(
+    "当前为内置模式：没有找到语言模型 {name} 的权重，答案是从文档中摘出的原句。"
+    "要让它写回答，运行 models download {name}（或把 {repository} 放到 {folder}）。",
+    "Embedded mode: the weights of the language model {name} are not here, so answers are sentences quoted from the "
+    "documents. To have it write them, run models download {name} (or put {repository} into {folder}).",
+)
+_CHOSEN = Message(
+    "当前为内置模式：答案是从文档中摘出的原句，不经语言模型。",
+    "Embedded mode: answers are sentences quoted from the documents, without a language model.",
+)
+_WITHOUT_EFFECT = Message(
+    "由 {backend} 回答时，这些设置不起作用：{names}。",
+    "With {backend} these settings have no effect: {names}.",
+)
+_ONLY_CHATGLM = Message(
+    "只有本机运行的 ChatGLM 能加载微调权重", "only a ChatGLM that runs on this machine can take an adapter"
+)
+_LOCAL_ONLY = ("precision", "device", "arithmetic")
+
+
+class OwnChatModel(Protocol):
+    """What the language models of this project have besides LangChain's interface."""
+
+    @property
+    def loaded(self) -> str:
+        """What is in force, for a person to read: name, precision, device."""
+        ...
+
+    @property
+    def prompt_limit(self) -> int:
+        """Longest prompt, in tokens."""
+        ...
+
+    def free(self) -> None:
+        """Stop what is being written and release memory and connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A language model that settings ask for.
+
+    Attributes:
+        folder: where its weights are or belong; None for a server's.
+    """
+
+    name: str
+    spec: LLMSpec
+    folder: Path | None
+
+    @property
+    def present(self) -> bool:
+        """Whether it can be loaded."""
+        if self.spec.backend in ("openai", "extractive"):
+            return self.spec.backend == "openai"
+        return self.folder is not None and has_weights(self.folder)
+
+
+class LanguageModel:
+    """The configured language model, loaded at the first use. Threads may share it.
+
+    Args:
+        given: used in the place of the configured one, for programs that bring their own.
+    """
+
+    def __init__(self, settings: Settings, given: BaseChatModel | None = None) -> None:
+        self._settings, self._given = settings, given
+        self._wanted = wanted(settings)
+        self._model: OwnChatModel | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a model to write answers; otherwise sentences are quoted."""
+        return self._given is not None or self._wanted.present
+
+    @property
+    def in_force(self) -> str:
+        """What writes the answers, for a person to read: with precision and device once it is loaded."""
+        if self._given is not None:
+            return type(self._given).__name__
+        if self._model is not None:
+            return self._model.loaded
+        return self._wanted.name if self.available else "extractive"
+
+    def load(self, progress: ProgressCallback = ignore_progress) -> BaseChatModel:
+        """Return the model in force, loading it at the first call.
+
+        Raises:
+            ModelNotFound: there is none.
+            ModelError: it does not load.
+        """
+        if self._given is not None:
+            return self._given
+        _require(self._wanted)
+        with self._lock:
+            if self._model is None:
+                self._model = load_language_model(self._wanted, self._settings, progress)
+            return cast(BaseChatModel, self._model)
+
+    def use(self, settings: Settings, progress: ProgressCallback = ignore_progress) -> None:
+        """Change to the model that other settings ask for; the old one is freed before the new one is loaded.
+
+        Raises:
+            ModelNotFound: its weights are not on this machine; the old model stays.
+            ModelError: it does not load; the next use tries again.
+        """
+        target = wanted(settings)
+        if target.spec.backend != "extractive":
+            _require(target)
+        with self._lock:
+            self._free()
+            self._settings, self._wanted, self._given = settings, target, None
+        if self.available:
+            self.load(progress)
+
+    def notices(self) -> list[Message]:
+        """Return what the user should know: that there is no model, and which settings do nothing."""
+        if self._given is not None:
+            return []
+        name, spec = self._wanted.name, self._wanted.spec
+        if spec.backend == "extractive":
+            return [_CHOSEN]
+        if not self._wanted.present:
+            return [_ABSENT.filled(name=name, repository=spec.repository or name, folder=self._wanted.folder)]
+        idle = [field for field in _LOCAL_ONLY if field in self._settings.model_fields_set]
+        if spec.backend == "openai" and idle:
+            return [_WITHOUT_EFFECT.filled(backend=self._settings.llm_url, names=", ".join(idle))]
+        return []
+
+    def require(self) -> None:
+        """Raise ModelNotFound where the weights are not there."""
+        if self._given is None and self._wanted.spec.backend != "extractive":
+            _require(self._wanted)
+
+    def close(self) -> None:
+        """Free the model."""
+        with self._lock:
+            self._free()
+
+    def _free(self) -> None:
+        model, self._model = self._model, None
+        if model is not None:
+            model.free()
+
+
+def wanted(settings: Settings) -> Wanted:
+    """Return the language model that settings ask for: a server's, one of the catalogue, or a folder of the user's."""
+    if settings.llm_url:
+        known = LLMS.get(settings.llm)
+        return Wanted(settings.llm, LLMSpec("openai", context_tokens=known.context_tokens if known else 0), None)
+    if settings.llm in LLMS:
+        return Wanted(settings.llm, LLMS[settings.llm], settings.model_dir / settings.llm)
+    folder = Path(settings.llm).expanduser()
+    backend_is_ours = (folder / "config.json").is_file() and is_chatglm(read_json(folder / "config.json"))
+    return Wanted(folder.name, LLMSpec("chatglm" if backend_is_ours else "transformers", context_tokens=0), folder)
+
+
+def load_language_model(target: Wanted, settings: Settings, progress: ProgressCallback) -> "OwnChatModel":
+    """Load a language model; the heavy libraries are imported only now."""
+    sampling = Sampling(
+        answer_tokens=settings.answer_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.sample_top_k,
+        repetition_penalty=settings.repetition_penalty,
+        seed=settings.seed,
+    )
+    if settings.adapter and target.spec.backend != "chatglm":
+        raise AdapterRefused(path=settings.adapter, why=_ONLY_CHATGLM)
+    if target.folder is None:
+        from models.server_chat import build_server_chat
+
+        return build_server_chat(
+            url=settings.llm_url,
+            model=target.name,
+            api_key=settings.llm_api_key.get_secret_value(),
+            timeout_s=settings.server_timeout_s,
+            sampling=sampling,
+            context_tokens=target.spec.context_tokens,
+        )
+    if target.spec.backend == "transformers":
+        from models.causal_lm import CausalLM
+
+        return CausalLM.load(
+            target.folder,
+            name=target.name,
+            device=settings.device,
+            precision=settings.precision,
+            chat_style=target.spec.chat_style,
+            context_tokens=target.spec.context_tokens,
+            sampling=sampling,
+        )
+    from models.chatglm.chat_model import ChatGLM
+
+    return ChatGLM.load(
+        target.folder,
+        name=target.name,
+        device=settings.device,
+        precision=settings.precision,
+        fast=settings.arithmetic == "fast",
+        adapter=Path(settings.adapter).expanduser() if settings.adapter else None,
+        context_tokens=target.spec.context_tokens,
+        sampling=sampling,
+        progress=progress,
+    )
+
+
+def _require(target: Wanted) -> None:
+    if not target.present:
+        raise ModelNotFound(name=target.name, tried=target.folder)
