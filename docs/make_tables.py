@@ -63,7 +63,7 @@ _FIGURES: tuple[tuple[str, str, str, Message], ...] = (
 def settings_table(language: Language) -> str:
     """Return the table of all settings."""
     rows = [
-        f"| `{PREFIX}{name.upper()}` | {_default(field.default)} | {about(name).text(language)} |"
+        f"| `{PREFIX}{name.upper()}` | {_default(name, field.default)} | {about(name).text(language)} |"
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join([_SETTINGS_HEAD.text(language), *rows])
@@ -84,10 +84,13 @@ def replaced(text: str, section: str, table: str) -> str:
     return re.sub(marks, lambda match: f"{match[1]}{table}\n{match[2]}", text, flags=re.S)
 
 
-def _default(value: object) -> str:
+def _default(name: str, value: object) -> str:
     if isinstance(value, Path):
         return f"`{value.relative_to(PROJECT_DIR).as_posix()}`"
-    return "`auto`" if value is None else f"`{value}`"
+    if value is None and "auto" in about(name).en:
+        return "`auto`"
+    shown = "" if value is None else str(value)
+    return f"`{shown}`" if shown else "–"
 
 
 def _counts(figures: dict[str, Any]) -> dict[str, Any]:

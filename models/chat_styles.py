@@ -232,7 +232,7 @@ class ChatTokenizer:
         is_codegen = network.config.model_type == "codegen"  # or MOSS, whose folder names a tokenizer of its own
         kind: Any = CodeGenTokenizer if is_codegen else AutoTokenizer
         self._tokenizer = kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if self._tokenizer.vocab_size < 2:  # transformers makes up a tokenizer that knows no word
+        if set(self.ids("Hello 你好")) <= {self._tokenizer.unk_token_id}:  # transformers made up one that knows no word
             raise ValueError("there is no tokenizer in the folder")
         self.style = "plain" if style == "template" and not self._tokenizer.chat_template else style
         if self.style not in {"template", *STYLES}:

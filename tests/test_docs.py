@@ -40,9 +40,10 @@ def test_the_settings_table_is_that_of_the_code(language: Language) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_command_is_described_and_no_other(language: Language) -> None:
     root = typer.main.get_command(app)
-    commands = {name for name in root.commands if name != "kb"}
-    commands |= {f"kb {name}" for name in root.commands["kb"].commands}
-    described = set(re.findall(r"\| `python cli_demo.py ((?:kb )?[a-z]+)", readme(language)))
+    groups = {"kb", "models"}
+    commands = {name for name in root.commands if name not in groups}
+    commands |= {f"{group} {name}" for group in groups for name in root.commands[group].commands}
+    described = set(re.findall(r"\| `python cli_demo.py ((?:kb |models )?[a-z]+)", readme(language)))
     assert described == commands
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM as Auto
 from transformers import (
     CodeGenConfig,
@@ -88,11 +88,13 @@ def tiny_checkpoint(folder: Path, kind: str = "llama", template: str | None = CH
     """Write a checkpoint of the kind "llama", "qwen2", "glm4", "rwkv", "codegen" or "gpt2".
 
     Args:
-        template: of the chat, None for none.
+        template: of the chat, None for none. Without one, a prompt begins with <|endoftext|>.
     """
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=byte_level(_CONTROLS), eos_token="<|im_end|>", bos_token="<|endoftext|>"
+    words = byte_level(_CONTROLS)
+    words.post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
     )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|im_end|>", bos_token="<|endoftext|>")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)

@@ -17,10 +17,8 @@ from models.chatglm.linear import Candidates, Projection, Route, finished
 from models.chatglm.quantization import QuantizedWeight
 
 # From how many rows on expanding pays: measured with AVX-512 and bf16 arithmetic at the widths of ChatGLM-6B.
-_INT8_ROWS = 16
-_INT4_ROWS = 64
-_FP16_ROWS = 4
-_BLOCK_ELEMENTS = 1 << 22  # expanded weights at a time: 8 MB in bf16
+_INT8_ROWS, _INT4_ROWS, _GROUPED_ROWS, _FP16_ROWS = 16, 64, 96, 4
+_BLOCK_ELEMENTS = 1 << 20  # expanded weights at a time: 2 MB in bf16
 _INT8_COLUMNS = 32  # the int8 kernel reads past a row whose length is no multiple of its vectors
 _TILE = 64  # rows that the int4 kernel stores together; the last tile is filled up with zeros
 _VECTOR_CODE = {"AVX2", "AVX512"}
@@ -67,11 +65,12 @@ class Int4Packed(Projection):
         self._packed = _packed(weight)
         self._tile_rows = _tile_rows()
         self._scales = KernelScales.of(weight, len(self._packed))
+        self._many_rows = _INT4_ROWS if self._scales.row_scale is not None else _GROUPED_ROWS
         self._bias = None if bias is None else bias.float()
 
     def _product(self, x: Tensor) -> Tensor:
         out, _ = self._shape
-        if self._tile_rows is None or len(x) < _INT4_ROWS:
+        if self._tile_rows is None or len(x) < self._many_rows:
             kernel = torch.ops.aten._weight_int4pack_mm_for_cpu
             y = kernel(x.bfloat16(), self._packed, self._scales.group, self._scales.pairs)
         else:

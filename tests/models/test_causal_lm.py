@@ -543,11 +543,18 @@ class TestLoading:
         file.write_bytes(file.read_bytes()[:5000] if content is None else content)
         self.failure(folder)
 
-    @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
     def test_files_that_are_missing(self, folder: Path, name: str) -> None:
         (folder / name).unlink()
-        if name == "tokenizer.json":
-            (folder / "tokenizer_config.json").unlink()
+        self.failure(folder)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_no_tokenizer(self, tmp_path: Path, kind: str) -> None:
+        """For some kinds transformers makes one up that turns every text into nothing."""
+        folder = tiny_moss(tmp_path) if kind == "moss" else tiny_checkpoint(tmp_path, kind)
+        for file in folder.iterdir():
+            if file.name not in {"config.json", "generation_config.json", "model.safetensors"}:
+                file.unlink()
         self.failure(folder)
 
     def test_no_folder(self, tmp_path: Path) -> None:

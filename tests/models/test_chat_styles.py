@@ -210,7 +210,7 @@ class TestTokenizer:
         tokens = ChatTokenizer(folder, style, network()).prompt(list(messages))
         return AutoTokenizer.from_pretrained(folder).decode(tokens)
 
-    def test_the_template_of_the_tokenizer(self, folders: Callable[[str], Path]) -> None:
+    def test_the_template_of_the_tokenizer_is_the_whole_prompt(self, folders: Callable[[str], Path]) -> None:
         text = self.written(folders("chatml"), "template", SystemMessage("设定"), HumanMessage("你好"))
         assert text == ("<|im_start|>system\n设定<|im_end|>\n<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n")
 
@@ -218,12 +218,16 @@ class TestTokenizer:
         text = self.written(folders("without_system"), "template", SystemMessage("设定"), HumanMessage("你好"))
         assert text == "<|im_start|>user\n设定\n\n你好<|im_end|>\n<|im_start|>assistant\n"
 
+    def test_a_text_is_counted_without_what_begins_a_prompt(self, folders: Callable[[str], Path]) -> None:
+        tokenizer = ChatTokenizer(folders("none"), "plain", network())
+        assert tokenizer.prompt([HumanMessage("你好")]) == [0, *tokenizer.ids("问：你好\n答：")]
+
     def test_without_a_template_the_plain_style(self, folders: Callable[[str], Path]) -> None:
         assert ChatTokenizer(folders("none"), "template", network()).style == "plain"
-        assert self.written(folders("none"), "template", HumanMessage("你好")) == "问：你好\n答："
+        assert self.written(folders("none"), "template", HumanMessage("你好")) == "<|endoftext|>问：你好\n答："
 
     def test_a_style_wins_over_the_template(self, folders: Callable[[str], Path]) -> None:
-        assert self.written(folders("chatml"), "plain", HumanMessage("你好")) == "问：你好\n答："
+        assert self.written(folders("chatml"), "plain", HumanMessage("你好")) == "<|endoftext|>问：你好\n答："
 
     def test_an_unknown_style(self, folders: Callable[[str], Path]) -> None:
         with pytest.raises(ValueError, match="no chat style alpaca"):

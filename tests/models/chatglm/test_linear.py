@@ -77,7 +77,7 @@ def test_every_route_multiplies_every_shape(fast: bool, kind: str, shape: tuple[
 def test_widths_that_no_kernel_takes_are_multiplied_all_the_same(fast: bool, kind: str, out: int, columns: int) -> None:
     weight = make(kind, out, columns)
     projection = build_projection(weight, None, routes(fast=fast))
-    for rows in (1, 80):
+    for rows in (1, 100):
         x = random(rows, columns, seed=3)
         assert error(projection(x), reference(x, weight)) < (FAST_ERROR if fast else EXACT_ERROR)
 
@@ -108,7 +108,7 @@ def test_the_bias_is_added_unrounded(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("inside", [True, False], ids=["built_inside", "called_inside"])
 def test_inference_mode_may_differ_between_building_and_calling(kind: str, inside: bool) -> None:
-    weight, x = make(kind, 64, 64), random(80, 64)
+    weight, x = make(kind, 64, 64), random(100, 64)
     with torch.inference_mode(inside):
         projection = build_projection(weight, None, routes(fast=True))
     with torch.inference_mode(not inside):
@@ -146,7 +146,7 @@ def test_packing_unfolds_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("kind", ["int4", "int4_groups"])
 def test_a_layout_that_is_not_known_leaves_many_rows_to_the_kernel(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     convert = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-    weight, x = make(kind, 64, 64), random(80, 64)
+    weight, x = make(kind, 64, 64), random(100, 64)
     cpu_routes._tile_rows.cache_clear()
     with monkeypatch.context() as other:
         other.setattr(
