@@ -136,13 +136,11 @@ class ExactQuantised(Projection):
         self._block_rows = max(1, elements // weight.in_features)
 
     def _product(self, x: Tensor) -> Tensor:
-        out = self._weight.out_features
-        y = x.new_empty(len(x), out)
-        for start in range(0, out, self._block_rows):
-            stop = min(start + self._block_rows, out)
+        y = x.new_empty(len(x), self._weight.out_features)
+        for start in range(0, y.shape[1], self._block_rows):
+            stop = start + self._block_rows
             bias = None if self._bias is None else self._bias[start:stop]
-            block = self._weight.block(start, stop).dequantise(x.dtype)
-            y[:, start:stop] = functional.linear(x, block, bias)
+            y[:, start:stop] = functional.linear(x, self._weight.block(start, stop).dequantise(x.dtype), bias)
         return y
 
 

@@ -142,7 +142,7 @@ class TestParity:
         for _ in range(drawn.answer_tokens):
             with torch.no_grad():
                 scores = model.network(tokens).logits[0, -1]
-            seen = tokens[0].unique()
+            seen = tokens[0, len(prompt) :].unique()  # what is in the prompt may be repeated
             scores[seen] = torch.where(scores[seen] > 0, scores[seen] / 1.3, scores[seen] * 1.3)
             best, places = (scores / 1.5).topk(20)
             chances = best.softmax(-1)
@@ -349,7 +349,7 @@ class TestStopping:
         steps = count_steps(model, seconds=0.02)
         running = model.stream("一")
         next(running)
-        model._ask([HumanMessage("二")], None, {}).cancelled.set()
+        model._ask([HumanMessage("二")], None, {}).cancel()
         running.close()
         seen = len(steps)
         wait_for_turn(model)
@@ -458,12 +458,12 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("precision", "native", "loaded"),
         [
-            ("auto", True, "bf16 on cpu"),
-            ("auto", False, "fp32 on cpu"),
-            ("fp16", True, "bf16 on cpu"),
-            ("fp16", False, "fp32 on cpu"),
-            ("bf16", False, "bf16 on cpu"),
-            ("fp32", True, "fp32 on cpu"),
+            ("auto", True, "(bf16) on cpu"),
+            ("auto", False, "(fp32) on cpu"),
+            ("fp16", True, "(bf16) on cpu"),
+            ("fp16", False, "(fp32) on cpu"),
+            ("bf16", False, "(bf16) on cpu"),
+            ("fp32", True, "(fp32) on cpu"),
         ],
     )
     def test_precision(
@@ -471,9 +471,9 @@ class TestLoading:
     ) -> None:
         pretend(monkeypatch, bf16=native)
         model = self.load(folder, precision=precision)
-        assert model.loaded == loaded
+        assert model.loaded.endswith(loaded)
         assert {weight.dtype for weight in model.network.parameters()} == {
-            torch.bfloat16 if loaded.startswith("bf16") else torch.float32
+            torch.bfloat16 if "bf16" in loaded else torch.float32
         }
         assert model.invoke("你好").content
 
@@ -483,8 +483,8 @@ class TestLoading:
     ) -> None:
         AutoModelForCausalLM.from_pretrained(folder, dtype=stored).save_pretrained(folder)
         pretend(monkeypatch, name="meta")
-        assert self.load(folder).loaded == ("fp16 on meta" if stored == torch.float16 else "bf16 on meta")
-        assert self.load(folder, precision="fp32").loaded == "fp32 on meta"
+        assert self.load(folder).loaded.endswith("(fp16) on meta" if stored == torch.float16 else "(bf16) on meta")
+        assert self.load(folder, precision="fp32").loaded.endswith("(fp32) on meta")
 
     @pytest.mark.parametrize("precision", ["int8", "int4"])
     def test_quantised_precisions_are_not_offered(self, folder: Path, precision: str) -> None:
@@ -493,10 +493,10 @@ class TestLoading:
     def test_weights_that_do_not_fit(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         size_gb = (folder / "model.safetensors").stat().st_size / 1e9
         pretend(monkeypatch, free_gb=1.15 * size_gb)
-        assert self.load(folder, precision="fp32").loaded == "fp32 on cpu"
+        assert self.load(folder, precision="fp32").loaded.endswith("(fp32) on cpu")
         pretend(monkeypatch, free_gb=1.05 * size_gb)
         assert "KNOWGLM_PRECISION=bf16" in self.failure(folder, ModelTooLarge, precision="fp32").text("zh")
-        assert self.load(folder, precision="bf16").loaded == "bf16 on cpu"
+        assert self.load(folder, precision="bf16").loaded.endswith("(bf16) on cpu")
         pretend(monkeypatch, free_gb=0.5 * size_gb)
         error = self.failure(folder, ModelTooLarge, precision="bf16")
         assert "smaller model" in error.text("en")

@@ -17,7 +17,9 @@ from tokenizers import Tokenizer, decoders
 from tokenizers.models import BPE
 from transformers import AutoTokenizer
 
-from models.chat_styles import STYLES, AnswerReader, AnswerStream, ChatTokenizer, templated
+from models.answer_stream import AnswerStream
+from models.chat_styles import STYLES, templated
+from models.chat_tokenizer import AnswerReader, ChatTokenizer
 from models.turns import Conversation
 
 TALK = Conversation("", (("一", "甲"),), "二")
@@ -176,7 +178,7 @@ class TestStream:
     def test_cancelling_stops_the_writer(self) -> None:
         answer = AnswerStream(AnswerReader(in_bytes), set())
         assert not answer.push(ord("a"))
-        answer.cancelled.set()
+        answer.cancel()
         assert answer.push(ord("b"))
 
     def test_an_error_of_the_writer_reaches_the_reader_after_what_was_written(self) -> None:
