@@ -19,7 +19,9 @@ _FORMATS = (
     ("model.safetensors.index.json", "model*.safetensors"),
     ("pytorch_model.bin.index.json", "pytorch_model*.bin"),
 )
-_POINTER, _POINTER_BYTES = b"version https://git-lfs", 1024  # the first line of a pointer, and more than any has
+LFS_POINTER = b"version https://git-lfs"
+"""How the file begins that Git LFS leaves where it has not fetched the real one."""
+_POINTER_BYTES = 1024  # more than any has
 _PICKLE = b"\x80"
 
 _NO_FILE = Message("缺少 {file}", "{file} is missing")
@@ -159,7 +161,7 @@ def _is_pointer(path: Path) -> bool:
     if path.stat().st_size >= _POINTER_BYTES:
         return False
     with path.open("rb") as stream:
-        return stream.read(len(_POINTER)) == _POINTER
+        return stream.read(len(LFS_POINTER)) == LFS_POINTER
 
 
 def _read_json(path: Path) -> Any:

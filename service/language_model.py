@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 
@@ -27,8 +27,12 @@ _CHOSEN = Message(
     "Embedded mode: answers are sentences quoted from the documents, without a language model.",
 )
 _WITHOUT_EFFECT = Message(
-    "由 {backend} 回答时，这些设置不起作用：{names}。",
-    "With {backend} these settings have no effect: {names}.",
+    "由 {url} 回答时，这些设置不起作用：{names}。",
+    "With {url} these settings have no effect: {names}.",
+)
+_REFUSED_BY_SERVER = Message(
+    "服务 {url} 不接受这些设置，已经不再发送：{names}。",
+    "The server {url} refuses these settings, so they are not sent: {names}.",
 )
 _ONLY_CHATGLM = Message(
     "只有本机运行的 ChatGLM 能加载微调权重", "only a ChatGLM that runs on this machine can take an adapter"
@@ -51,6 +55,15 @@ class OwnChatModel(Protocol):
 
     def free(self) -> None:
         """Stop what is being written and release memory and connections."""
+        ...
+
+
+@runtime_checkable
+class RefusingChatModel(Protocol):
+    """A language model whose server may refuse settings."""
+
+    def ignored_settings(self) -> tuple[str, ...]:
+        """Return the names of settings that it has refused."""
         ...
 
 
@@ -141,10 +154,14 @@ class LanguageModel:
             return [_CHOSEN]
         if not self._wanted.present:
             return [_ABSENT.filled(name=name, repository=spec.repository or name, folder=self._wanted.folder)]
+        return self._server_notices() if spec.backend == "openai" else []
+
+    def _server_notices(self) -> list[Message]:
+        url = self._settings.llm_url
         idle = [field for field in _LOCAL_ONLY if field in self._settings.model_fields_set]
-        if spec.backend == "openai" and idle:
-            return [_WITHOUT_EFFECT.filled(backend=self._settings.llm_url, names=", ".join(idle))]
-        return []
+        refused = self._model.ignored_settings() if isinstance(self._model, RefusingChatModel) else ()
+        found = ((_WITHOUT_EFFECT, idle), (_REFUSED_BY_SERVER, refused))
+        return [message.filled(url=url, names=", ".join(names)) for message, names in found if names]
 
     def require(self) -> None:
         """Raise ModelNotFound where the weights are not there."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.messages import Message, literal, well_formed
 from core.model_errors import CheckpointUnreadable
+from models.folders import LFS_POINTER
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
@@ -28,7 +29,6 @@ _GLM3_ROLES = ("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")
 _GLM2_SPECIAL = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", *_GLM3_ROLES)
 _GLM2_FIRST_TEXT_ID = 3  # after <unk>, <s>, </s>
 _FILES = {"v1": "ice_text.model", "v2": "tokenizer.model"}
-_LFS_POINTER = b"version https://git-lfs"
 
 
 class Tokenizer(ABC):
@@ -134,7 +134,7 @@ def _read(path: Path) -> bytes:
         raise _unreadable(path, Message("文件不存在", "there is no such file")) from error
     except OSError as error:
         raise _unreadable(path, literal(str(error), str(error))) from error
-    if model.startswith(_LFS_POINTER):
+    if model.startswith(LFS_POINTER):
         why = Message("它是 Git LFS 指针，不是文件本身", "it is a Git LFS pointer, not the file itself")
         raise _unreadable(path, why)
     if not model:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from core.messages import Message
 from core.model_errors import CheckpointUnreadable
+from models.folders import LFS_POINTER
 
-_LFS_POINTER, _PICKLE = b"version https://git-lfs", b"\x80"
+_PICKLE = b"\x80"
 _DETAIL_CHARS, _NAMES_SHOWN = 200, 5
 
 FETCH_AGAIN = Message(
@@ -55,10 +56,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         with path.open("rb") as stream:
-            head = stream.read(len(_LFS_POINTER))
+            head = stream.read(len(LFS_POINTER))
     except OSError as error:
         raise no_access(path, error) from error
-    if head == _LFS_POINTER:
+    if head == LFS_POINTER:
         raise CheckpointUnreadable(file=path, why=_IS_POINTER, remedy=_FETCH_LFS)
     if path.suffix == ".safetensors":
         with _damage_named(path):

@@ -225,6 +225,8 @@ def test_positions_and_masks_are_those_of_the_definition(
     for row, given_ids in enumerate(prompts):
         pads, own, context = max(lengths) - len(given_ids), len(given_ids), len(given_ids) - 1 if kind == "v1" else 0
         assert ids[row, : max(lengths)].tolist() == [sizes.pad_id] * pads + given_ids
+        if kind == "v2" or context:  # a pad, too, sees something
+            assert all(sees[row].any() for sees in table)
         for token in range(own + steps):
             place = pads + token
             expected = {*range(prefix)} | {

@@ -146,38 +146,42 @@ from models.chatglm.loading import load_decoder
 from models.chatglm.plan import Plan
 from models.chatglm.stored import StoredModel
 
-def anonymous() -> int:  # mapped files are not counted: the system takes their pages back when it wants them
+def anonymous():  # mapped files are not counted: the system takes their pages back when it wants them
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) * 1024
 
-def load(folder: str) -> object:
-    wide, narrow, bits = torch.float32, torch.bfloat16, {"int4": 4, "int8": 8}[sys.argv[1]]
+def load(folder, precision, bits):
+    wide, narrow = torch.float32, torch.bfloat16
     with StoredModel(Path(folder)) as stored:
-        layers = ("cpu",) * stored.config.layers
-        return load_decoder(stored, Plan(sys.argv[1], bits, narrow, None, wide, narrow, True, layers))
+        placement = ("cpu",) * stored.config.layers
+        return load_decoder(stored, Plan(precision, bits, narrow, None, wide, narrow, True, placement))
 
-def watch() -> None:
+def watch():
     while not done.is_set():
         peaks.append(anonymous())
         time.sleep(0.001)
 
-load(sys.argv[2])  # whatever torch sets up once
-before, peaks, done = anonymous(), [], threading.Event()
-thread = threading.Thread(target=watch)
-thread.start()
-decoder = load(sys.argv[3])
-done.set()
-thread.join()
-print(json.dumps({"peak": max(peaks) - before, "result": anonymous() - before}))
+small, large = sys.argv[1:]
+figures = {}
+for bits in (8, 4):
+    decoder = load(small, f"int{bits}", bits)  # whatever torch sets up once
+    before, peaks, done = anonymous(), [], threading.Event()
+    thread = threading.Thread(target=watch)
+    thread.start()
+    decoder = load(large, f"int{bits}", bits)
+    done.set()
+    thread.join()
+    figures[f"int{bits}"] = max(peaks) - before, anonymous() - before
+    del decoder
+print(json.dumps(figures))
 """
 LAYERS, ROWS = 8, 32_768
 SIZES = {"num_layers": LAYERS, "hidden_size": 1024, "inner_hidden_size": 4096, "num_attention_heads": 16}
+TABLE, LARGEST = ROWS * 1024 * 2, 4096 * 1024 * 2  # bytes in fp16
 
 
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint of 270 MB in fp16, its head that of its embedding: zeros, as holes that take no disk."""
-    folder = tmp_path_factory.mktemp("large")
+def save_zeros(folder: Path) -> Path:
+    """Write a checkpoint of 270 MB in fp16, its head that of its embedding: zeros, as holes that take no disk."""
     (folder / "config.json").write_text(json.dumps(recorded_config("v1_fp") | SIZES | {"vocab_size": ROWS}), "utf-8")
     header: dict[str, Any] = {}
     end = 0
@@ -192,12 +196,38 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, tuple[int, int, float]]:
+    """Return for each precision the peak and the end of a loading, and what the footprint says, in bytes.
+
+    What is freed goes back to the system at once: holes in the heap would be counted, in another number each time.
+    """
+    if sys.platform != "linux":
+        pytest.skip("memory is read from /proc")
+    large = save_zeros(tmp_path_factory.mktemp("large"))
+    command = [sys.executable, "-c", MEASURE, str(GOLDEN / "v1_fp"), str(large)]
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment)
+    sizes = {bits: footprint(load_config(large), bits, 0) for bits in ("int8", "int4")}
+    return {
+        bits: (peak, end, sizes[bits].layer * LAYERS + sizes[bits].ends)
+        for bits, (peak, end) in json.loads(answer.stdout).items()
+    }
+
+
 @pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_memory_stays_near_the_size_of_the_result(large: Path, root: Path, precision: Precision) -> None:
-    command = [sys.executable, "-c", MEASURE, precision, str(GOLDEN / "v1_fp"), str(large)]
-    measured = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
-    figures = json.loads(measured.stdout)
-    size = footprint(load_config(large), precision, 0)
-    expected = size.layer * size.layers + size.ends
-    print(figures, expected)
+def test_memory_stays_near_the_size_of_the_result(
+    measured: dict[str, tuple[int, int, float]], precision: Precision
+) -> None:
+    peak, end, estimate = measured[precision]
+    assert end == pytest.approx(estimate, rel=0.05)
+    assert peak < end + TABLE + 4 * LARGEST
+
+
+@pytest.mark.xfail(strict=True, reason="a tied head is copied before it is compared with the embedding")
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_tied_head_takes_no_memory_of_its_own_while_it_loads(
+    measured: dict[str, tuple[int, int, float]], precision: Precision
+) -> None:
+    peak, end, _ = measured[precision]
+    assert peak < end + TABLE / 2
