@@ -99,3 +99,19 @@ def logits(decoder: Decoder, *prompts: Sequence[int], answer: Sequence[int] = ()
     for step, token in enumerate(answer):
         passes.append(layout.answer(torch.full((len(prompts), 1), token), step))
     return torch.cat([decoder(view, cache, every=True) for view in passes], dim=1)
+
+
+def tensors_in(thing: object, seen: set[int] | None = None) -> list[Tensor]:
+    """Return every tensor that an object holds, at any depth; of those that share memory, each."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen or isinstance(thing, type):
+        return []
+    seen.add(id(thing))
+    if isinstance(thing, Tensor):
+        return [thing]
+    if isinstance(thing, dict | list | tuple):
+        parts = list(thing.values()) if isinstance(thing, dict) else list(thing)
+    else:
+        slots = [getattr(thing, slot, None) for slot in getattr(type(thing), "__slots__", ())]
+        parts = [*slots, *getattr(thing, "__dict__", {}).values()]
+    return [tensor for part in parts for tensor in tensors_in(part, seen)]

@@ -20,6 +20,7 @@ from models.chatglm.quantization import QuantizedWeight
 _INT8_ROWS, _INT4_ROWS, _GROUPED_ROWS, _FP16_ROWS = 16, 64, 96, 4
 _BLOCK_ELEMENTS = 1 << 20  # expanded weights at a time: 2 MB in bf16
 _INT8_COLUMNS = 32  # the int8 kernel reads past a row whose length is no multiple of its vectors
+_SIGNS = 0x88  # turns the signed codes of a byte into unsigned ones, 8 more
 _TILE = 64  # rows that the int4 kernel stores together; the last tile is filled up with zeros
 _VECTOR_CODE = {"AVX2", "AVX512"}
 
@@ -152,11 +153,28 @@ def _packed(weight: QuantizedWeight) -> Tensor:
     step = max(1, _BLOCK_ELEMENTS // weight.in_features // _TILE) * _TILE
     packed = torch.empty(tiles * _TILE, weight.in_features // 2, dtype=torch.uint8)
     for start in range(0, len(packed), step):
-        target = packed[start : start + step]
-        codes = weight.block(start, start + step).unpacked().int() + 8
-        codes = functional.pad(codes, (0, 0, 0, len(target) - len(codes)), value=8)
-        target.copy_(torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 2))
+        target, block = packed[start : start + step], weight.block(start, start + step)
+        missing_rows = len(target) - block.out_features
+        tile_rows = _tile_rows()
+        if tile_rows is None:
+            codes = functional.pad(block.unpacked().int() + 8, (0, 0, 0, missing_rows), value=8)
+            target.copy_(torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 2))
+        else:
+            unsigned = block.codes.view(torch.uint8) ^ _SIGNS
+            _pack(functional.pad(unsigned, (0, 0, 0, missing_rows), value=_SIGNS), target, tile_rows // 2)
     return packed
+
+
+def _pack(codes: Tensor, packed: Tensor, half: int) -> None:
+    """Write whole tiles of unsigned codes, in the release's packing, to `packed`; several times as fast as torch's own.
+
+    Both are uint8 [rows, in/2]. A byte of the release holds two columns of a row, one of the kernel's holds two rows,
+    `half` a tile apart, of a column.
+    """
+    upper, lower = codes.view(-1, 2, half, codes.shape[1]).unbind(1)  # [tiles, half, in/2]
+    by_column = packed.view(len(upper), -1, half)  # [tiles, in, half]
+    by_column[:, 0::2] = ((upper >> 4) | (lower & 0xF0)).transpose(1, 2)
+    by_column[:, 1::2] = ((upper & 0xF) | (lower << 4)).transpose(1, 2)
 
 
 def _unpack(packed: Tensor, halves: Tensor) -> None:

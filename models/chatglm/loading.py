@@ -79,11 +79,14 @@ class _Loader:
         decoder.devices = [torch.device(name) for name in self._plan.placement]
         decoder.activations, decoder.cache_dtype = self._plan.activations, self._plan.cache
         leaves = [(name, leaf) for name, leaf in decoder.named_modules() if dict(leaf.named_parameters(recurse=False))]
+        leaves.sort(key=lambda item: ".layers." in item[0])  # the largest, embedding and head, while there is room
         for number, (name, leaf) in enumerate(leaves, start=1):
             parent, _, own = name.rpartition(".")
             place = decoder.get_submodule(parent)
             delattr(place, own)  # a projection is no nn.Module, and could not take the place of one
             setattr(place, own, self._loaded(name, leaf, _device(name, decoder)))
+            for parameter, _ in leaf.named_parameters():
+                self._stored.let_go(f"{name}.{parameter}")
             progress(Progress(number, len(leaves), name))
 
     def _loaded(self, name: str, leaf: nn.Module, device: torch.device) -> nn.Module | Projection:

@@ -12,6 +12,7 @@ from core.model_errors import CheckpointUnreadable
 from models.chatglm.checkpoint import Checkpoint
 from models.chatglm.config import ChatGLMConfig, load_config
 from models.chatglm.quantization import QuantizedWeight, from_checkpoint
+from models.chatglm.weight_files import let_go
 
 Shape = tuple[int, ...]
 V1_EMBEDDING, V1_HEAD = "transformer.word_embeddings.weight", "lm_head.weight"
@@ -73,6 +74,11 @@ class StoredModel:
         if not self.is_quantised(name):
             return tensor
         return from_checkpoint(tensor, self._rows(f"{name}_scale"), tensor.shape[1] * 8 // self.config.bits)
+
+    def let_go(self, name: str) -> None:
+        """Take a parameter out of memory again, after it has been copied."""
+        for own in {name, f"{name}_scale"} & self.checkpoint.names:
+            let_go(self.checkpoint.tensor(own))
 
     def is_quantised(self, name: str) -> bool:
         """Tell whether a parameter is stored as codes and scales."""

@@ -50,7 +50,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         (2, False, "cuda:0", ["cuda:0"]),
         (2, False, "cuda:1", ["cuda:1"]),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_a_setting_names_devices(machine: Machine, cards: int, mps: bool, wanted: str, found: list[str]) -> None:
     machine(cards, mps=mps)

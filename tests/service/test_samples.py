@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from configs.catalogue import LLMS
 from configs.environment import load_settings
 from core.answers import Answer, Finished
+from docs.make_tables import settings_table
 from service.factory import build_app
 
 FORMATS = {".md", ".txt", ".docx", ".pdf", ".xlsx", ".csv", ".html"}
@@ -89,3 +91,14 @@ def test_refusals_show_the_nearest_misses_and_no_sources(asked: list[Asked]) -> 
         if one.answer.refused:
             assert not one.answer.citations
             assert all(hit.dropped_by == "threshold" for hit in one.answer.retrieval.nearest_misses)
+
+
+def test_the_list_of_settings_is_that_of_the_code(root: Path) -> None:
+    """Every setting in its order, with its default; a folder's is named as it is in the project."""
+    path = root / "knowledge_base" / "samples" / "content" / "设置一览.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = {row["设置"]: row for row in csv.DictReader(stream)}
+    listed = [(name, row["默认值"].removeprefix("项目目录下的 ")) for name, row in rows.items()]
+    wanted = re.findall(r"\| `(KNOWGLM_\w+)` \| `?([^`|]+?)`? \|", settings_table("zh"))
+    assert listed == [(name, "空" if default == "–" else default) for name, default in wanted]
+    assert set(re.split("[、，]", rows["KNOWGLM_LLM"]["取值"])) >= set(LLMS)

@@ -27,6 +27,8 @@ def runs_of(text: str) -> list[str]:
         kind = "hanzi" if "\u3400" <= sign <= "\u9fff" else "word" if sign.isalnum() else ""
         if sign == "." and last == "word" and folded[place + 1 : place + 2].isdigit():
             kind = "word"
+        if kind == last == "word" and sign.isalpha() and "." in runs[-1]:
+            last = ""  # "1.5b" is 1.5 and b
         if kind and kind == last:
             runs[-1] += sign
         elif kind:

@@ -63,6 +63,8 @@ V2: dict[str, Any] = {  # ChatGLM2-6B
 }
 IDS = {"gmask_id": 130_001, "mask_id": 130_000, "sop_id": 130_004, "eos_id": 130_005, "pad_id": 3}
 
+PLAIN: dict[str, Any] = {"norm_epsilon": 1e-5, "bits": 0, "quantized_embedding": False, "prefix_tokens": 0}
+
 
 def load(folder: Path, values: object, rows: int | None = None) -> ChatGLMConfig:
     (folder / "config.json").write_text(json.dumps(values), "utf-8")
@@ -77,7 +79,7 @@ def test_chatglm_6b(tmp_path: Path) -> None:
     sizes: dict[str, Any] = {"layers": 28, "hidden_size": 4096, "heads": 32, "kv_heads": 32, "head_dim": 128}
     assert load(tmp_path, V1) == ChatGLMConfig(
         **{"family": "v1", **sizes, "ffn_size": 16384, "vocab_size": 130_528, "context_tokens": 2048},
-        **{"norm_epsilon": 1e-5, "bits": 0, "quantized_embedding": False, "prefix_tokens": 0, "image_tokens": 0},
+        **PLAIN,
         **IDS,
     )
 
@@ -86,8 +88,8 @@ def test_chatglm2_6b(tmp_path: Path) -> None:
     sizes: dict[str, Any] = {"layers": 28, "hidden_size": 4096, "heads": 32, "kv_heads": 2, "head_dim": 128}
     assert load(tmp_path, V2) == ChatGLMConfig(
         **{"family": "v2", **sizes, "ffn_size": 13696, "vocab_size": 65_024, "context_tokens": 32_768},
-        **{"norm_epsilon": 1e-5, "bits": 0, "quantized_embedding": False, "prefix_tokens": 0, "image_tokens": 0},
-        **{"gmask_id": -1, "mask_id": -1, "sop_id": -1, "eos_id": 2, "pad_id": 0},
+        **PLAIN,
+        **IDS | {"gmask_id": -1, "mask_id": -1, "sop_id": -1, "eos_id": 2, "pad_id": 0},
     )
 
 

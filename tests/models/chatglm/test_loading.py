@@ -19,6 +19,7 @@ from chatglm_folders import (
     recorded,
     recorded_config,
     save,
+    tensors_in,
 )
 from golden_cases import GOLDEN
 from torch import Tensor
@@ -66,29 +67,12 @@ def test_parts_and_one_file_give_the_same_logits(tmp_path: Path, name: str) -> N
     assert not any(parameter.requires_grad for parameter in decoder.parameters())
 
 
-def tensors_in(thing: object, seen: set[int]) -> list[Tensor]:
-    """Return every tensor that an object holds, at any depth, without what the process shares."""
-    if id(thing) in seen or isinstance(thing, type):
-        return []
-    seen.add(id(thing))
-    if isinstance(thing, Tensor):
-        return [thing]
-    if isinstance(thing, dict):
-        parts = list(thing.values())
-    elif isinstance(thing, list | tuple):
-        parts = list(thing)
-    else:
-        slots = [getattr(thing, slot, None) for slot in getattr(type(thing), "__slots__", ())]
-        parts = [*slots, *getattr(thing, "__dict__", {}).values()]
-    return [tensor for part in parts for tensor in tensors_in(part, seen)]
-
-
 @pytest.mark.parametrize("fast", [False, True], ids=["exact", "fast"])
 @each_kind
 def test_nothing_stays_without_memory(name: str, fast: bool) -> None:
     """A decoder is built without memory: what is left so would compute nothing, or fail much later."""
     decoder = load(GOLDEN / name, fast=fast, **({"weights": torch.bfloat16, "tables": None} if fast else {}))
-    held = tensors_in(decoder, set())
+    held = tensors_in(decoder)
     assert len(held) > 4 * decoder.config.layers
     assert not [tensor.shape for tensor in held if tensor.is_meta]
     assert not decoder.training
@@ -117,7 +101,7 @@ def test_a_caller_who_gives_up_ends_the_loading() -> None:
 def tables(decoder: Decoder) -> tuple[Tensor, Tensor]:
     """Return the memory of the word embedding and of the head."""
     embedding, _, _, head = decoder.parts()
-    return tensors_in(embedding, set())[0], tensors_in(head, set())[0]
+    return tensors_in(embedding)[0], tensors_in(head)[0]
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "missing"])
@@ -138,15 +122,15 @@ def test_a_head_of_its_own_is_kept(tmp_path: Path) -> None:
     embedding, head = tables(decoder)
     assert embedding.data_ptr() != head.data_ptr()
     assert embedding.equal(recorded("v1_fp")[EMBEDDING].float())
-    torch.testing.assert_close(
-        logits(decoder, prompt_of("v1_fp")), golden_logits("v1_fp").flip(-1), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(logits(decoder, prompt_of("v1_fp")), golden_logits("v1_fp").flip(-1), rtol=0, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="lm_head.weight_scale may be missing where lm_head.weight is there")
+@pytest.mark.xfail(
+    strict=True, raises=KeyError, reason="lm_head.weight_scale may be missing where lm_head.weight is there"
+)
 def test_half_a_quantised_head_is_missed_by_name(tmp_path: Path) -> None:
     folder = changed(tmp_path, "v1_int4_qe", lambda held: {key: held[key] for key in held if key != f"{HEAD}_scale"})
-    with pytest.raises(CheckpointUnreadable, match="lm_head.weight_scale"):
+    with pytest.raises(CheckpointUnreadable, match=r"lm_head\.weight_scale"):
         load(folder)
 
 
@@ -241,7 +225,9 @@ def test_tensors_that_do_not_fit_are_named(
     assert len(english) < 1000
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="types are not compared: a ValueError names neither file nor tensor")
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="types are not compared: a ValueError names neither file nor tensor"
+)
 def test_floats_in_the_place_of_codes_are_named(tmp_path: Path) -> None:
     folder = changed(tmp_path, "v1_int8", lambda held: held | {QKV: held[QKV].half()})
     with pytest.raises(CheckpointUnreadable, match=QKV):
@@ -251,7 +237,9 @@ def test_floats_in_the_place_of_codes_are_named(tmp_path: Path) -> None:
 @pytest.mark.xfail(strict=True, raises=ValueError, reason="the quantiser's ValueError names neither file nor tensor")
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")], ids=["nan", "inf"])
 def test_a_weight_that_is_no_number_is_named(tmp_path: Path, bad: float) -> None:
-    folder = changed(tmp_path, "v1_fp", lambda held: held | {QKV: held[QKV].clone().index_fill(0, torch.tensor(3), bad)})
+    folder = changed(
+        tmp_path, "v1_fp", lambda held: held | {QKV: held[QKV].clone().index_fill(0, torch.tensor(3), bad)}
+    )
     with pytest.raises(CheckpointUnreadable, match=QKV):
         load(folder, "int4")
 
@@ -269,13 +257,15 @@ def test_a_pointer_of_git_lfs_is_recognised(tmp_path: Path, file: str) -> None:
 
 
 @each_kind
-def test_a_loaded_model_does_not_change_with_its_file(tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
+def test_a_loaded_model_does_not_change_with_its_file(
+    tmp_path: Path, name: str, request: pytest.FixtureRequest
+) -> None:
     """A download that is repeated over a running model must not reach it."""
     if "int" in name:
         reason = "quantised weights stay views of the mapped file"
         request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     file = changed(tmp_path, name) / "model.safetensors"
-    decoder = load(tmp_path)
+    decoder = load(tmp_path, tables=None)  # as they are stored
     expected = logits(decoder, prompt_of(name))
     with file.open("r+b") as stream:
         stream.seek(8 + int.from_bytes(stream.read(8), "little"))
@@ -332,7 +322,8 @@ def test_two_devices_give_the_same_logits(name: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"), [("v1_fp", None), ("v1_fp", "int8"), ("v2_fp", None), ("v2_fp", "int4"), ("v1_int4_qe", None)]
+    ("name", "precision"),
+    [("v1_fp", None), ("v1_fp", "int8"), ("v2_fp", None), ("v2_fp", "int4"), ("v1_int4_qe", None)],
 )
 def test_layers_of_another_device_get_everything_there(name: str, precision: Precision | None) -> None:
     """torch's device without memory refuses to compute with tensors of the processor, as a graphics card does."""

@@ -1,4 +1,4 @@
-"""Quantised checkpoints, float ones that are quantised while they load, and low-precision arithmetic, by their error."""
+"""Quantised checkpoints, float ones that are quantised while they load, low-precision arithmetic: by their error."""
 
 import json
 import math
@@ -31,19 +31,22 @@ def error(one: Tensor, other: Tensor) -> float:
     return float((one - other).norm() / other.norm())
 
 
+def nibbles(stored: Tensor) -> Tensor:
+    """Return the two signed numbers of each byte, the high half first."""
+    unsigned = stored.int() % 256
+    codes = torch.stack((unsigned // 16, unsigned % 16), dim=2).flatten(1)
+    return torch.where(codes > 7, codes - 16, codes)
+
+
 def expanded(held: Tensors, bits: int) -> Tensors:
     """Return a quantised checkpoint's matrices as the format defines them, W[r, c] = scale[r] · code[r, c], in fp32."""
     tensors: Tensors = {}
-    for name, codes in held.items():
-        if (scale := held.get(f"{name}_scale")) is None:
-            tensors |= {name: codes} if not name.endswith("_scale") else {}
-            continue
-        if bits == 4:
-            low = (codes.int() + 256) % 16
-            high = (codes.int() + 256) // 16 % 16
-            codes = torch.stack((high, low), dim=2).flatten(1)  # the even column on top
-            codes = torch.where(codes > 7, codes - 16, codes)
-        tensors[name] = (codes.double() * scale.double()[:, None]).float()
+    for name, stored in held.items():
+        if (scale := held.get(f"{name}_scale")) is not None:
+            codes = nibbles(stored) if bits == 4 else stored
+            tensors[name] = (codes.double() * scale.double()[:, None]).float()
+        elif not name.endswith("_scale"):
+            tensors[name] = stored
     return tensors
 
 
@@ -63,7 +66,7 @@ def test_scales_may_be_in_fp32(tmp_path: Path, name: str, factor: float) -> None
 
 @pytest.mark.parametrize(("precision", "name"), [("int8", "v1_int8"), ("int4", "v1_int4")])
 def test_what_is_made_while_loading_is_no_worse_than_the_release(precision: Precision, name: str) -> None:
-    """The recorded quantised checkpoints were made from `v1_fp` by the release; 4 bits are made in finer groups here."""
+    """The recorded quantised checkpoints were made from `v1_fp` by the release; here 4 bits are made in groups."""
     wide, official = (recorded(folder, "cases.safetensors")["prompt.logits"] for folder in ("v1_fp", name))
     made = found(load(GOLDEN / "v1_fp", precision), "v1_fp")[0]
     assert 0.001 < error(made, wide) < 1.1 * error(official, wide)
@@ -175,13 +178,13 @@ for bits in (8, 4):
     del decoder
 print(json.dumps(figures))
 """
-LAYERS, ROWS = 8, 32_768
+LAYERS, ROWS = 6, 32_768
 SIZES = {"num_layers": LAYERS, "hidden_size": 1024, "inner_hidden_size": 4096, "num_attention_heads": 16}
 TABLE, LARGEST = ROWS * 1024 * 2, 4096 * 1024 * 2  # bytes in fp16
 
 
 def save_zeros(folder: Path) -> Path:
-    """Write a checkpoint of 270 MB in fp16, its head that of its embedding: zeros, as holes that take no disk."""
+    """Write a checkpoint of 220 MB in fp16, its head that of its embedding: zeros, as holes that take no disk."""
     (folder / "config.json").write_text(json.dumps(recorded_config("v1_fp") | SIZES | {"vocab_size": ROWS}), "utf-8")
     header: dict[str, Any] = {}
     end = 0
@@ -206,7 +209,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, 
         pytest.skip("memory is read from /proc")
     large = save_zeros(tmp_path_factory.mktemp("large"))
     command = [sys.executable, "-c", MEASURE, str(GOLDEN / "v1_fp"), str(large)]
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "262144"}
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment)
     sizes = {bits: footprint(load_config(large), bits, 0) for bits in ("int8", "int4")}
     return {
@@ -221,7 +224,7 @@ def test_memory_stays_near_the_size_of_the_result(
 ) -> None:
     peak, end, estimate = measured[precision]
     assert end == pytest.approx(estimate, rel=0.05)
-    assert peak < end + TABLE + 4 * LARGEST
+    assert peak < end + TABLE + LARGEST
 
 
 @pytest.mark.xfail(strict=True, reason="a tied head is copied before it is compared with the embedding")
