@@ -56,9 +56,11 @@ class EchoChat(LocalChatModel):
         self._samplings.append(sampling)
         try:
             for token in [*prompt, END][: sampling.answer_tokens]:
+                patience = time.monotonic() + _PATIENCE_S
                 while not self._steps.acquire(timeout=0.01):
                     if answer.cancelled():
                         return
+                    assert time.monotonic() < patience, "nobody lets the model go on"
                 if chr(token) == "!":
                     raise MemoryError("no room")
                 self._said.append(chr(token))

@@ -370,7 +370,7 @@ class TestPipeline:
         "llm",
         [
             GLM,
-            pytest.param(CAUSAL, marks=pytest.mark.xfail(strict=True, reason="only the question is made well-formed")),
+            pytest.param(CAUSAL, marks=pytest.mark.xfail(strict=True, reason="only questions are made well-formed")),
         ],
     )
     def test_half_a_character_in_the_history_is_only_a_character(

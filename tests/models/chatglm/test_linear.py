@@ -127,19 +127,16 @@ def test_packed_codes_are_the_only_copy_and_int8_codes_are_not_copied() -> None:
 
 
 @vector_code
-def test_packing_unfolds_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [1, 64, 100, 200])
+def test_packing_gives_what_torch_packs_some_rows_at_a_time(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_routes, "_BLOCK_ELEMENTS", 64 * 256)
-    unfolded: list[int] = []
-    convert = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-    monkeypatch.setattr(
-        torch.ops.aten,
-        "_convert_weight_to_int4pack_for_cpu",
-        lambda codes, tiles: unfolded.append(len(codes)) or convert(codes, tiles),
-    )
-    weight, x = make("int4", 200, 256), random(70, 256)
-    projection = cpu_routes.Int4Packed(weight, None, torch.float32)
-    assert unfolded[:4] == [64, 64, 64, 64]
-    assert error(projection(x), reference(x, weight)) < FAST_ERROR
+    weight, blocks = make("int4", rows, 256), []
+    block = QuantizedWeight.block
+    monkeypatch.setattr(QuantizedWeight, "block", lambda *own: blocks.append(own[2] - own[1]) or block(*own))
+    packed = cpu_routes._packed(weight)
+    assert blocks == [64] * -(-rows // 64)
+    codes = torch.nn.functional.pad(weight.unpacked().int() + 8, (0, 0, 0, -rows % 64), value=8)
+    assert packed.equal(torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 2))
 
 
 @vector_code

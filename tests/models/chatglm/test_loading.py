@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def test_progress_counts_to_the_end() -> None:
     layers = recorded_config("v1_fp")["num_layers"]
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
     assert {step.total for step in steps} == {len(steps)} == {layers * 6 + 3}
-    assert (steps[0].label, steps[-1].label) == ("transformer.word_embeddings", "lm_head")
+    assert {"transformer.word_embeddings", "transformer.layers.2.mlp.dense_4h_to_h", "lm_head"} < {
+        step.label for step in steps
+    }
 
 
 def test_a_caller_who_gives_up_ends_the_loading() -> None:
@@ -315,7 +318,7 @@ def test_two_devices_give_the_same_logits(name: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(loading, "choose_routes", watched)
     decoder = load(GOLDEN / name, placement=("cpu", "cpu:0", "cpu:0"))
-    assert asked == ["cpu"] * 4 + ["cpu:0"] * 9  # four matrices in each layer, and the head
+    assert Counter(asked) == {"cpu": 4, "cpu:0": 9}  # four matrices in each layer, and the head
     prompts = [prompt_of(name), prompt_of(name)[4:]]
     single = load(GOLDEN / name, placement=("cpu",) * 3)
     assert logits(decoder, *prompts, answer=[7, 8]).equal(logits(single, *prompts, answer=[7, 8]))

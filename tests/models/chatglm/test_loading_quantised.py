@@ -149,9 +149,9 @@ from models.chatglm.loading import load_decoder
 from models.chatglm.plan import Plan
 from models.chatglm.stored import StoredModel
 
-def anonymous():  # mapped files are not counted: the system takes their pages back when it wants them
+def resident():  # pages of mapped files count too, as they do where a process is killed for its memory
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 def load(folder, precision, bits):
     wide, narrow = torch.float32, torch.bfloat16
@@ -161,30 +161,30 @@ def load(folder, precision, bits):
 
 def watch():
     while not done.is_set():
-        peaks.append(anonymous())
+        peaks.append(resident())
         time.sleep(0.001)
 
 small, large = sys.argv[1:]
 figures = {}
 for bits in (8, 4):
     decoder = load(small, f"int{bits}", bits)  # whatever torch sets up once
-    before, peaks, done = anonymous(), [], threading.Event()
+    before, peaks, done = resident(), [], threading.Event()
     thread = threading.Thread(target=watch)
     thread.start()
     decoder = load(large, f"int{bits}", bits)
     done.set()
     thread.join()
-    figures[f"int{bits}"] = max(peaks) - before, anonymous() - before
+    figures[f"int{bits}"] = max(peaks) - before, resident() - before
     del decoder
 print(json.dumps(figures))
 """
-LAYERS, ROWS = 6, 32_768
+LAYERS, ROWS = 12, 32_768
 SIZES = {"num_layers": LAYERS, "hidden_size": 1024, "inner_hidden_size": 4096, "num_attention_heads": 16}
 TABLE, LARGEST = ROWS * 1024 * 2, 4096 * 1024 * 2  # bytes in fp16
 
 
 def save_zeros(folder: Path) -> Path:
-    """Write a checkpoint of 220 MB in fp16, its head that of its embedding: zeros, as holes that take no disk."""
+    """Write a checkpoint of 370 MB in fp16 without a head of its own: zeros, as holes that take no disk."""
     (folder / "config.json").write_text(json.dumps(recorded_config("v1_fp") | SIZES | {"vocab_size": ROWS}), "utf-8")
     header: dict[str, Any] = {}
     end = 0
@@ -209,7 +209,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, 
         pytest.skip("memory is read from /proc")
     large = save_zeros(tmp_path_factory.mktemp("large"))
     command = [sys.executable, "-c", MEASURE, str(GOLDEN / "v1_fp"), str(large)]
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "262144"}
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment)
     sizes = {bits: footprint(load_config(large), bits, 0) for bits in ("int8", "int4")}
     return {
@@ -219,18 +219,18 @@ def measured(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, 
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_what_is_quantised_while_loading_takes_the_memory_foretold(
+    measured: dict[str, tuple[int, int, float]], precision: Precision
+) -> None:
+    _, end, estimate = measured[precision]
+    assert end == pytest.approx(estimate, rel=0.05)
+
+
+@pytest.mark.xfail(strict=True, reason="pages of the embedding stay, once they are read for a head that is missing")
+@pytest.mark.parametrize("precision", ["int8", "int4"])
 def test_memory_stays_near_the_size_of_the_result(
     measured: dict[str, tuple[int, int, float]], precision: Precision
 ) -> None:
-    peak, end, estimate = measured[precision]
-    assert end == pytest.approx(estimate, rel=0.05)
-    assert peak < end + TABLE + LARGEST
-
-
-@pytest.mark.xfail(strict=True, reason="a tied head is copied before it is compared with the embedding")
-@pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_a_tied_head_takes_no_memory_of_its_own_while_it_loads(
-    measured: dict[str, tuple[int, int, float]], precision: Precision
-) -> None:
+    """The embedding, its copy and the head's are there at once, but before anything else; then one matrix at a time."""
     peak, end, _ = measured[precision]
-    assert peak < end + TABLE / 2
+    assert peak < max(end, 3 * TABLE) + 2 * LARGEST
