@@ -49,7 +49,7 @@ def find_devices(wanted: str = "auto") -> list[Device]:
         return [_mps()]
     if wanted == "cuda" and cuda:
         return [_cuda(index) for index in range(cuda)]
-    if wanted.startswith("cuda:") and int(wanted[5:]) < cuda:
+    if wanted.startswith("cuda:") and 0 <= int(wanted[5:]) < cuda:
         return [_cuda(int(wanted[5:]))]
     raise ValueError(f"no device {wanted}")
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from core.messages import Message, literal
 from core.model_errors import CheckpointUnreadable, ModelUnsupported
@@ -17,16 +17,21 @@ from core.model_errors import CheckpointUnreadable, ModelUnsupported
 Family = Literal["v1", "v2"]
 OLD_VOCABULARY, IMAGE_TOKENS = 150_528, 20_000
 
-_V1_KEYS = {"inner_hidden_size", "position_encoding_2d"}
+_V1_KEYS = {"inner_hidden_size"}
 _V2_KEYS = {"padded_vocab_size", "ffn_hidden_size", "multi_query_attention"}
-_V2_STRUCTURE = {  # the released models; a checkpoint that differs would be computed wrongly
-    "add_qkv_bias": True,
-    "add_bias_linear": False,
-    "rmsnorm": True,
-    "post_layer_norm": True,
-    "apply_residual_connection_post_layernorm": False,
-    "rope_ratio": 1,
+# What the released models have, the first value being that of a configuration that does not say.
+_ANY_STRUCTURE: dict[str, tuple[object, ...]] = {"quantization_bit": (0, 4, 8, None)}
+_V1_STRUCTURE = _ANY_STRUCTURE | {"position_encoding_2d": (True,)}
+_V2_STRUCTURE = _ANY_STRUCTURE | {
+    "add_qkv_bias": (True,),
+    "add_bias_linear": (False,),
+    "rmsnorm": (True,),
+    "post_layer_norm": (True,),
+    "apply_residual_connection_post_layernorm": (False,),
+    "rope_ratio": (1,),
 }
+_ANOTHER_MODEL = Message("config.json 不是 ChatGLM 的", "its config.json is not a ChatGLM's")
+_WRONG_VALUE = Message("{key} 缺少或不对：{value}", "{key} is missing or wrong: {value}")
 _INCOMPLETE = Message(
     "重新下载这个模型：`python cli_demo.py models download 名字`。",
     "Fetch the model again: `python cli_demo.py models download NAME`.",
@@ -44,7 +49,6 @@ class ChatGLMConfig:
         context_tokens: longest prompt plus answer that the model was made for.
         bits: 4 or 8 where the checkpoint is quantised, else 0.
         quantized_embedding: the word embedding is quantised too (int4-qe).
-        prefix_tokens: length of a P-Tuning v2 prefix, 0 for none.
         gmask_id, mask_id, sop_id: mark the end of a v1 prompt; v2 has them in its tokenizer.
         eos_id, pad_id: end of an answer; filler at the left of a batch.
         image_tokens: rows at the start of an old vocabulary that stand for images and are left out.
@@ -62,7 +66,6 @@ class ChatGLMConfig:
     context_tokens: int
     bits: Literal[0, 4, 8]
     quantized_embedding: bool
-    prefix_tokens: int
     gmask_id: int
     mask_id: int
     sop_id: int
@@ -116,37 +119,50 @@ def load_config(folder: Path, embedding_rows: int | None = None) -> ChatGLMConfi
     """
     values = read_json(folder / "config.json")
     if not is_chatglm(values):
-        raise _unsupported(folder, "config.json 不是 ChatGLM 的", "its config.json is not a ChatGLM's")
+        raise ModelUnsupported(path=folder, why=_ANOTHER_MODEL)
+    is_v1 = values.keys() >= _V1_KEYS
+    _require_structure(folder, values, _V1_STRUCTURE if is_v1 else _V2_STRUCTURE)
     try:
-        return _v1(folder, values, embedding_rows) if values.keys() >= _V1_KEYS else _v2(folder, values)
-    except KeyError as error:
-        why = Message("缺少 {key}", "it lacks {key}").filled(key=error)
+        return _v1(values, embedding_rows) if is_v1 else _v2(values)
+    except ValueError as error:
+        why = _WRONG_VALUE.filled(key=error, value=values.get(str(error)))
         raise CheckpointUnreadable(file=folder / "config.json", why=why, remedy=_INCOMPLETE) from error
 
 
-def _v1(folder: Path, values: Mapping[str, Any], embedding_rows: int | None) -> ChatGLMConfig:
-    rows = embedding_rows or values["vocab_size"]
+def _require_structure(folder: Path, values: Mapping[str, Any], structure: Mapping[str, tuple[object, ...]]) -> None:
+    """Refuse a model that differs from the released ones in a way that would be computed wrongly."""
+    for key, released in structure.items():
+        given = values.get(key, released[0])
+        if given not in released or isinstance(given, bool) != isinstance(released[0], bool):
+            listed = ", ".join(str(value) for value in released if value is not None)
+            why = literal(f"{key}={given}，只支持 {listed}", f"{key} is {given}, only {listed} is supported")
+            raise ModelUnsupported(path=folder, why=why)
+
+
+def _v1(values: Mapping[str, Any], embedding_rows: int | None) -> ChatGLMConfig:
+    stated_rows = _size(values, "vocab_size")
+    rows = embedding_rows or stated_rows
     image_tokens = IMAGE_TOKENS if rows == OLD_VOCABULARY else 0
-    written_for_images = values["vocab_size"] == OLD_VOCABULARY  # the age of the ids in the configuration
+    skipped = IMAGE_TOKENS if stated_rows == OLD_VOCABULARY else 0  # in the ids, whatever the age of the weights
 
-    def token(key: str, new_id: int) -> int:
-        given = int(values.get(key, new_id + IMAGE_TOKENS if written_for_images else new_id))
-        return given - IMAGE_TOKENS if written_for_images else given
+    def token(key: str, released: int) -> int:
+        given = _token(values, key, released + skipped)
+        return given - skipped if given >= skipped else released  # the class default of 0 names an image token
 
+    heads, hidden_size = _size(values, "num_attention_heads"), _size(values, "hidden_size")
     return ChatGLMConfig(
         family="v1",
-        layers=values["num_layers"],
-        hidden_size=values["hidden_size"],
-        heads=values["num_attention_heads"],
-        kv_heads=values["num_attention_heads"],
-        head_dim=values["hidden_size"] // values["num_attention_heads"],
-        ffn_size=values["inner_hidden_size"],
+        layers=_size(values, "num_layers"),
+        hidden_size=hidden_size,
+        heads=heads,
+        kv_heads=heads,
+        head_dim=hidden_size // heads,
+        ffn_size=_size(values, "inner_hidden_size"),
         vocab_size=rows - image_tokens,
-        norm_epsilon=values.get("layernorm_epsilon", 1e-5),
-        context_tokens=values.get("max_sequence_length", 2048),
-        bits=_bits(folder, values),
+        norm_epsilon=_epsilon(values),
+        context_tokens=_size(values, "max_sequence_length", 2048),
+        bits=values.get("quantization_bit") or 0,
         quantized_embedding=bool(values.get("quantization_embeddings")),
-        prefix_tokens=values.get("pre_seq_len") or 0,
         gmask_id=token("gmask_token_id", 130_001),
         mask_id=token("mask_token_id", 130_000),
         sop_id=token("bos_token_id", 130_004),
@@ -156,51 +172,55 @@ def _v1(folder: Path, values: Mapping[str, Any], embedding_rows: int | None) -> 
     )
 
 
-def _v2(folder: Path, values: Mapping[str, Any]) -> ChatGLMConfig:
-    for key, released in _V2_STRUCTURE.items():
-        if values.get(key, released) != released:
-            raise _unsupported(
-                folder,
-                f"{key}={values[key]}，只支持 {released}",
-                f"{key} is {values[key]}, only {released} is supported",
-            )
-    heads = values["num_attention_heads"]
+def _v2(values: Mapping[str, Any]) -> ChatGLMConfig:
+    heads = _size(values, "num_attention_heads")
     return ChatGLMConfig(
         family="v2",
-        layers=values["num_layers"],
-        hidden_size=values["hidden_size"],
+        layers=_size(values, "num_layers"),
+        hidden_size=_size(values, "hidden_size"),
         heads=heads,
-        kv_heads=values["multi_query_group_num"] if values["multi_query_attention"] else heads,
-        head_dim=values["kv_channels"],
-        ffn_size=values["ffn_hidden_size"],
-        vocab_size=values["padded_vocab_size"],
-        norm_epsilon=values.get("layernorm_epsilon", 1e-5),
-        context_tokens=values.get("seq_length", 8192),
-        bits=_bits(folder, values),
+        kv_heads=_size(values, "multi_query_group_num") if values["multi_query_attention"] else heads,
+        head_dim=_size(values, "kv_channels"),
+        ffn_size=_size(values, "ffn_hidden_size"),
+        vocab_size=_size(values, "padded_vocab_size"),
+        norm_epsilon=_epsilon(values),
+        context_tokens=_size(values, "seq_length", 8192),
+        bits=values.get("quantization_bit") or 0,
         quantized_embedding=False,
-        prefix_tokens=values.get("pre_seq_len") or 0,
         gmask_id=-1,
         mask_id=-1,
         sop_id=-1,
-        eos_id=_first(values.get("eos_token_id"), 2),
-        pad_id=_first(values.get("pad_token_id"), 0),
+        eos_id=_token(values, "eos_token_id", 2),
+        pad_id=_token(values, "pad_token_id", 0),
     )
 
 
-def _bits(folder: Path, values: Mapping[str, Any]) -> Literal[0, 4, 8]:
-    bits = values.get("quantization_bit") or 0
-    if bits not in (0, 4, 8):
-        raise _unsupported(
-            folder, f"{bits} 位量化，只支持 4 和 8", f"quantised to {bits} bits, only 4 and 8 are supported"
-        )
-    return cast(Literal[0, 4, 8], bits)
+def _size(values: Mapping[str, Any], key: str, default: int = 0) -> int:
+    """Return a positive whole number.
+
+    Raises:
+        ValueError: with the key, where it is anything else.
+    """
+    given = values.get(key, default)
+    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+        raise ValueError(key)
+    return given
 
 
-def _first(value: int | list[int] | None, default: int) -> int:
-    if isinstance(value, list):
-        return value[0]
-    return default if value is None else value
+def _token(values: Mapping[str, Any], key: str, default: int) -> int:
+    """Return the id under a key, the first of several; null means the default. Raises ValueError as `_size`."""
+    given = values.get(key)
+    if isinstance(given, list) and given:
+        given = given[0]
+    if given is None:
+        return default
+    if not isinstance(given, int) or given < 0:
+        raise ValueError(key)
+    return given
 
 
-def _unsupported(folder: Path, zh: str, en: str) -> ModelUnsupported:
-    return ModelUnsupported(path=folder, why=literal(zh, en))
+def _epsilon(values: Mapping[str, Any]) -> float:
+    given = values.get("layernorm_epsilon", 1e-5)
+    if isinstance(given, float | int) and given > 0:
+        return float(given)
+    raise ValueError("layernorm_epsilon")

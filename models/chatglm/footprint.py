@@ -20,18 +20,25 @@ class Footprint:
 
     Attributes:
         layer: weights, keys and values of one layer.
-        ends: embedding and head.
-        working: what a computation takes besides.
+        embedding, head: of the two ends; one matrix is both where they are `tied` and on one device.
+        working: what a computation takes besides, on each device.
     """
 
     layer: float
     layers: int
-    ends: float
+    embedding: float
+    head: float
+    tied: bool
     working: float = _WORKING_BYTES
 
     @property
+    def ends(self) -> float:
+        """Embedding and head where both are on one device."""
+        return self.embedding + (0 if self.tied else self.head)
+
+    @property
     def total_gb(self) -> float:
-        """Everything together, in GB (10⁹ bytes)."""
+        """Everything together on one device, in GB (10⁹ bytes)."""
         return (self.layer * self.layers + self.ends + self.working) / 1e9
 
 
@@ -48,10 +55,9 @@ def footprint(config: ChatGLMConfig, precision: Precision, cached_tokens: int, *
     if precision == "int4" and not config.bits:
         per_weight += _GROUP_BYTES / GROUP_SIZE
     cache = cached_tokens * config.cache_numbers_per_token * wide_bytes / config.layers
-    table = config.vocab_size * config.hidden_size
-    copies = 1 if config.family == "v1" else 2  # v1's head is its embedding
-    ends = 2 * table * config.bits / 8 if config.quantized_embedding else copies * table * wide_bytes
-    return Footprint(weights * per_weight + cache, config.layers, ends)
+    table = config.vocab_size * config.hidden_size * (config.bits / 8 if config.quantized_embedding else wide_bytes)
+    tied = config.family == "v1" and not config.quantized_embedding  # the codes of a quantised head are packed anew
+    return Footprint(weights * per_weight + cache, config.layers, table, table, tied)
 
 
 def _layer_weights(config: ChatGLMConfig) -> int:

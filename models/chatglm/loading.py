@@ -124,11 +124,14 @@ class _Loader:
         if not self._plan.bits or self._stored.is_quantised(name):
             return self._matrix(name, device, self._plan.weights)
         groups = GROUP_SIZE if self._plan.bits == 4 else None
-        return quantise(self._adapted(name), self._plan.bits, groups).to(device)
+        try:
+            return quantise(self._adapted(name), self._plan.bits, groups).to(device)
+        except ValueError as error:
+            raise self._stored.not_finite(name) from error
 
     def _matrix(self, name: str, device: torch.device, dtype: torch.dtype | None) -> Matrix:
         if self._stored.is_quantised(name):
-            return cast(QuantizedWeight, self._stored.parameter(name)).to(device)
+            return cast(QuantizedWeight, self._stored.parameter(name)).to(device, copy=True)
         return self._tensor(name, device, dtype)
 
     def _tensor(self, name: str, device: torch.device, dtype: torch.dtype | None) -> Tensor:

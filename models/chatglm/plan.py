@@ -9,7 +9,7 @@ import torch
 from core.messages import Message
 from core.model_errors import ModelTooLarge, ModelUnsupported
 from models.chatglm.config import ChatGLMConfig
-from models.chatglm.footprint import Footprint, Precision, footprint
+from models.chatglm.footprint import PRECISIONS, Footprint, Precision, footprint
 from models.devices import Device
 
 _TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -72,7 +72,7 @@ def make_plan(
     candidates = _candidates(config, devices[0], wanted, fast=fast)
     sizes = {
         precision: footprint(config, precision, cached_tokens, wide_bytes=_wide(precision, devices[0], fast=fast))
-        for precision in dict.fromkeys([*candidates, *_smaller(config)])
+        for precision in dict.fromkeys([*candidates, *_smaller(config, devices[0], candidates[0], fast=fast)])
     }
     for precision in candidates:
         if placement := place(sizes[precision], devices):
@@ -84,16 +84,22 @@ def place(size: Footprint, devices: Sequence[Device]) -> tuple[str, ...]:
     """Return the device of each layer; an empty tuple where the model does not fit.
 
     One device takes all if it can. Otherwise layers follow one another over the devices, as many on each as its free
-    memory holds beside the embedding (first device) and the head (last).
+    memory holds beside the embedding, which goes with the first of them, and the head, which goes with the last.
     """
     roomiest = max(devices, key=lambda device: device.free_gb)
     if size.total_gb <= roomiest.free_gb:
         return (roomiest.name,) * size.layers
-    placement: list[str] = []
-    for number, device in enumerate(devices):
-        room = device.free_gb * 1e9 - size.working - (size.ends / 2 if number in (0, len(devices) - 1) else 0)
-        placement += [device.name] * max(int(room // size.layer), 0)
-    return tuple(placement[: size.layers]) if len(placement) >= size.layers else ()
+    placement: tuple[str, ...] = ()
+    for device in devices:
+        missing = size.layers - len(placement)
+        room = device.free_gb * 1e9 - size.working - (0 if placement else size.embedding)
+        fitting = min(max(int(room // size.layer), 0), missing)
+        if fitting == missing and room - missing * size.layer < size.head:
+            fitting -= 1  # the last one goes to the next device, with the head
+        placement += (device.name,) * fitting
+        if len(placement) == size.layers:
+            return placement
+    return ()
 
 
 def _candidates(config: ChatGLMConfig, device: Device, wanted: str, *, fast: bool) -> list[Precision]:
@@ -112,9 +118,10 @@ def _candidates(config: ChatGLMConfig, device: Device, wanted: str, *, fast: boo
     return [half if wanted in ("fp16", "bf16") and device.kind == "cpu" else wanted]  # type: ignore[list-item]
 
 
-def _smaller(config: ChatGLMConfig) -> list[Precision]:
-    """Return the precisions that a checkpoint can be brought to, the widest first."""
-    return [] if config.bits else ["int8", "int4"]
+def _smaller(config: ChatGLMConfig, device: Device, precision: Precision, *, fast: bool) -> list[Precision]:
+    """Return the narrower precisions that a checkpoint can be brought to, the widest first."""
+    every: list[Precision] = ["fp32", *_candidates(config, device, "auto", fast=fast)]
+    return [] if config.bits else [other for other in every if PRECISIONS.index(other) > PRECISIONS.index(precision)]
 
 
 def _wide(precision: Precision, device: Device, *, fast: bool) -> int:
@@ -148,7 +155,7 @@ def _too_large(
     config: ChatGLMConfig, devices: Sequence[Device], precision: Precision, sizes: Mapping[Precision, Footprint]
 ) -> ModelTooLarge:
     fitting = _NOTHING_FITS
-    for other in _smaller(config):
+    for other in list(sizes)[1:]:
         if place(sizes[other], devices):
             fitting = _FITS.filled(precision=other, needed_gb=f"{sizes[other].total_gb:.1f}")
             break

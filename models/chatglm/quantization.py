@@ -99,9 +99,9 @@ class QuantizedWeight:
         """Return the rows [start, stop) in the same memory."""
         return self._each(lambda part: part[start:stop])
 
-    def to(self, device: torch.device | str) -> "QuantizedWeight":
-        """Return the weight on `device`."""
-        return self._each(lambda part: part.to(device))
+    def to(self, device: torch.device | str, *, copy: bool = False) -> "QuantizedWeight":
+        """Return the weight on `device`; a copy also where it is there already, if wanted."""
+        return self._each(lambda part: part.to(device, copy=copy))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "QuantizedWeight":
         offset = None if self.offset is None else change(self.offset)

@@ -77,7 +77,7 @@ def test_a_setting_names_devices(machine: Machine, cards: int, mps: bool, wanted
         (2, False, "cuda:"),
         (2, False, "cuda:first"),
         (2, False, "cpu:0"),
-        pytest.param(2, False, "cuda:-1", marks=pytest.mark.xfail(strict=True, reason="a negative index is tried")),
+        (2, False, "cuda:-1"),
     ],
     ids=lambda value: str(value) or "empty",
 )

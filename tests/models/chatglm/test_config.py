@@ -63,7 +63,7 @@ V2: dict[str, Any] = {  # ChatGLM2-6B
 }
 IDS = {"gmask_id": 130_001, "mask_id": 130_000, "sop_id": 130_004, "eos_id": 130_005, "pad_id": 3}
 
-PLAIN: dict[str, Any] = {"norm_epsilon": 1e-5, "bits": 0, "quantized_embedding": False, "prefix_tokens": 0}
+PLAIN: dict[str, Any] = {"norm_epsilon": 1e-5, "bits": 0, "quantized_embedding": False}
 
 
 def load(folder: Path, values: object, rows: int | None = None) -> ChatGLMConfig:
@@ -132,7 +132,6 @@ def test_ids_that_differ_from_the_released_ones_are_taken(tmp_path: Path) -> Non
     assert ids(config) == {"gmask_id": 311, "mask_id": 310, "sop_id": 314, "eos_id": 315, "pad_id": 7}
 
 
-@pytest.mark.xfail(strict=True, reason="pad id 0, the release's class default, becomes -20000")
 def test_an_old_configuration_with_the_default_pad_has_no_negative_id(tmp_path: Path) -> None:
     """The first release's class says `pad_token_id=0`, and `save_pretrained` writes it beside ids above 150000."""
     config = load(tmp_path, V1_FIRST | {"pad_token_id": 0})
@@ -140,7 +139,6 @@ def test_an_old_configuration_with_the_default_pad_has_no_negative_id(tmp_path: 
 
 
 @pytest.mark.parametrize("key", ["pad_token_id", "gmask_token_id", "mask_token_id", "bos_token_id", "eos_token_id"])
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="int(None); v2 takes null for unset")
 def test_an_id_of_null_is_one_that_is_not_named(tmp_path: Path, key: str) -> None:
     assert ids(load(tmp_path, V1 | {key: None})) == IDS
 
@@ -159,22 +157,22 @@ def test_v2_ids_have_defaults(tmp_path: Path, given: dict[str, Any], eos: int, p
 @pytest.mark.parametrize(
     ("values", "changes", "expected"),
     [
-        (V1, {"quantization_bit": 4}, (4, False, 0)),
-        (V1, {"quantization_bit": 8}, (8, False, 0)),
-        (V1, {"quantization_bit": 0}, (0, False, 0)),
-        (V1, {"quantization_bit": None, "pre_seq_len": None}, (0, False, 0)),
-        (V1, {"quantization_bit": 4, "quantization_embeddings": True}, (4, True, 0)),
-        (V1, {"pre_seq_len": 128}, (0, False, 128)),
-        (V2, {"quantization_bit": 4}, (4, False, 0)),
-        (V2, {"quantization_bit": 0, "pre_seq_len": 64}, (0, False, 64)),
+        (V1, {"quantization_bit": 4}, (4, False)),
+        (V1, {"quantization_bit": 8}, (8, False)),
+        (V1, {"quantization_bit": 0}, (0, False)),
+        (V1, {"quantization_bit": None, "pre_seq_len": None}, (0, False)),
+        (V1, {"quantization_bit": 4, "quantization_embeddings": True}, (4, True)),
+        (V1, {"pre_seq_len": 128}, (0, False)),
+        (V2, {"quantization_bit": 4}, (4, False)),
+        (V2, {"quantization_bit": 0, "pre_seq_len": 64}, (0, False)),
     ],
     ids=["v1_int4", "v1_int8", "v1_zero", "v1_null", "v1_int4_qe", "v1_prefix", "v2_int4", "v2_prefix"],
 )
 def test_optional_keys(
-    tmp_path: Path, values: dict[str, Any], changes: dict[str, Any], expected: tuple[int, bool, int]
+    tmp_path: Path, values: dict[str, Any], changes: dict[str, Any], expected: tuple[int, bool]
 ) -> None:
     config = load(tmp_path, values | changes)
-    assert (config.bits, config.quantized_embedding, config.prefix_tokens) == expected
+    assert (config.bits, config.quantized_embedding) == expected
 
 
 REQUIRED = [
@@ -206,7 +204,6 @@ def test_a_missing_size_is_named(tmp_path: Path, values: dict[str, Any], key: st
     ],
     ids=["text", "null", "zero", "epsilon", "list", "no_eos"],
 )
-@pytest.mark.xfail(strict=True, reason="types and ranges are not looked at: errors of Python, here or while loading")
 def test_a_size_that_is_no_number_is_refused(tmp_path: Path, values: dict[str, Any], changes: dict[str, Any]) -> None:
     with pytest.raises(CheckpointUnreadable, match=next(iter(changes))):
         load(tmp_path, values | changes)
@@ -239,7 +236,6 @@ def test_the_released_flags_may_be_absent_or_of_another_type(tmp_path: Path) -> 
     assert load(tmp_path, without | {"rope_ratio": 1.0}) == load(tmp_path, V2)
 
 
-@pytest.mark.xfail(strict=True, reason="not looked at: the model would be computed with two-dimensional positions")
 def test_v1_with_plain_positions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelUnsupported, match="position_encoding_2d"):
         load(tmp_path, V1 | {"position_encoding_2d": False})
@@ -259,7 +255,6 @@ OTHERS = {
     "llama": {"model_type": "llama", "hidden_size": 8},
     "glm4": {**V2, "model_type": "glm4"},
     "bare": {"model_type": "chatglm"},
-    "half_v1": {"model_type": "chatglm", "inner_hidden_size": 16384},
     "half_v2": {"model_type": "chatglm", "padded_vocab_size": 65024},
     "no_type": {key: value for key, value in V1.items() if key != "model_type"},
 }

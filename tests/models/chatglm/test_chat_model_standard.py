@@ -1,0 +1,81 @@
+"""LangChain's own tests of chat models, on the tiny ChatGLM-6B with random weights."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+from golden_cases import GOLDEN
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import ConfigurableField
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+from core.sampling import Sampling
+from models.chatglm.chat_model import ChatGLM
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@cache
+def loaded() -> ChatGLM:
+    return ChatGLM.load(GOLDEN / "v1_chat_tiny", device="cpu", sampling=Sampling(answer_tokens=24))
+
+
+class TinyChatGLM(ChatGLM):
+    """The suites make models of their fields; this one then has what only `load` reads."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        for part in ("_decoder", "_tokenizer", "_format"):
+            setattr(self, part, getattr(loaded(), part))
+
+
+class _OnTinyModel:
+    """What the model cannot do is declared; every other test of the suites applies."""
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return TinyChatGLM
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        model = loaded()
+        return {name: getattr(model, name) for name in ChatGLM.model_fields if name not in BaseChatModel.model_fields}
+
+    @property
+    def has_tool_calling(self) -> bool:
+        return False
+
+    @property
+    def has_structured_output(self) -> bool:
+        return False
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return False
+
+    @property
+    def supports_image_inputs(self) -> bool:
+        return False
+
+    @property
+    def supports_model_override(self) -> bool:
+        return False
+
+
+class TestUnit(_OnTinyModel, ChatModelUnitTests):
+    pass
+
+
+class TestIntegration(_OnTinyModel, ChatModelIntegrationTests):
+    pass
+
+
+@pytest.mark.xfail(strict=True, raises=AttributeError, reason="a model made anew of its fields has no decoder")
+def test_its_sampling_may_be_configured_by_a_chain() -> None:
+    """LangChain makes a new model of the fields for that."""
+    field = ConfigurableField("sampling")
+    short = loaded().configurable_fields(sampling=field).with_config(configurable={"sampling": Sampling(3)})
+    answer = short.invoke("你好")
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata["output_tokens"] == 3
