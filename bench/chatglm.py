@@ -30,7 +30,7 @@ from rich.table import Table
 from safetensors.torch import save_file
 
 from core.sampling import Sampling
-from models.chatglm.config import ChatGLMConfig
+from models.chatglm.config import ChatGLMConfig, load_config
 from models.chatglm.decoder import Decoder, V1Decoder
 from models.chatglm.footprint import footprint
 from models.chatglm.generation import generate
@@ -71,9 +71,9 @@ def build(folder: Path, variant: str) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(_RELEASED | {"quantization_bit": _BITS[variant]}), "utf-8")
-    config = ChatGLMConfig("v1", 28, 4096, 32, 32, 128, 16384, 130528, 1e-5, 2048, 0, False, 0, 0, 0, 0, 0, 3)
     with torch.device("meta"):
-        shapes = {name: tuple(parameter.shape) for name, parameter in V1Decoder(config).named_parameters()}
+        decoder = V1Decoder(load_config(folder))
+    shapes = {name: tuple(parameter.shape) for name, parameter in decoder.named_parameters()}
     files: dict[str, list[str]] = {}
     for name in shapes:
         part = int(name.split(".layers.")[1].split(".")[0]) // 4 + 2 if ".layers." in name else 1

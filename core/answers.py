@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.documents import Chunk
+from core.grounding import Grounding
 
 DroppedBy = Literal["threshold", "duplicate", "top_k", "budget"]
-AnswerMode = Literal["extractive", "llm"]
+AnswerMode = Literal["extractive", "llm", "small_talk", "none"]
+AskMode = Literal["kb", "chat", "retrieval", "web", "kb+web"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,42 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many turns of the history and passages of the retrieval did not fit the model's limit."""
+
+    turns: int = 0
+    passages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskOptions:
+    """How one question is to be answered.
+
+    Attributes:
+        mode: from the knowledge base; by the language model alone ("chat"); passages without an answer
+            ("retrieval"); from a web search, or from both.
+        rewrite: rewrite a follow-up question to stand alone before searching.
+    """
+
+    mode: AskMode = "kb"
+    rewrite: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer.
 
     Attributes:
         refused: nothing in the knowledge base was relevant enough; `text` says so.
-        prompt: what the language model was sent; empty in mode "extractive".
+        mode: who wrote it; "none" where only passages were wanted.
+        prompt: what the language model was sent; empty where none was asked.
         seconds: time from the question to the last character.
+        rewritten: the question that was searched with, where it was rewritten to stand alone.
+        grounding: the check of the text against the passages; None where there was nothing to check.
+        removed_citations: numbers that the language model made up; their marks were taken out of the text.
+        left_out: what the language model was not given, for want of room.
+        model: what wrote the answer, with precision and device.
+        trace_id: where the whole of it can be looked up; empty where traces are off.
     """
 
     question: str
@@ -120,6 +151,12 @@ class Answer:
     retrieval: Retrieval
     prompt: str
     seconds: float
+    rewritten: str = ""
+    grounding: Grounding | None = None
+    removed_citations: tuple[int, ...] = ()
+    left_out: LeftOut = LeftOut()
+    model: str = ""
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

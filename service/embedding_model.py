@@ -8,9 +8,11 @@ from langchain_core.embeddings import Embeddings
 from configs.catalogue import EMBEDDINGS, CosineCalibration, EmbeddingSpec
 from configs.model_config import Settings
 from core.documents import EmbeddingIdentity
+from core.errors import EmbedderMismatch
 from core.messages import Message
 from core.model_errors import ModelNotFound
 from models.embeddings import SentenceTransformerEmbeddings, has_weights
+from vectorstores.knowledge_store import KnowledgeStore
 
 _ABSENT = Message(
     "没有找到嵌入模型 {name} 的权重，检索只用词面匹配。"
@@ -69,6 +71,21 @@ class EmbeddingModel:
             return EmbeddingIdentity(self.name, model.fingerprint, model.dimensions)  # type: ignore[attr-defined]
         dimensions = len(model.embed_query("维度"))
         return EmbeddingIdentity(self.name, f"{self.name}:{dimensions}", dimensions)
+
+    def for_store(self, store: KnowledgeStore) -> Embeddings | None:
+        """Return the embedding in force, where a knowledge base's vectors are of it; None for one without vectors.
+
+        Raises:
+            EmbedderMismatch: they are of another one.
+        """
+        stored = store.embedding
+        identity = self.identity() if stored else None
+        if stored is None or identity is None:
+            return None
+        if stored.fingerprint != identity.fingerprint:
+            name = store.manifest().get("name", "")
+            raise EmbedderMismatch(name=name, stored=stored.name, configured=identity.name)
+        return self.get()
 
     @property
     def calibration(self) -> CosineCalibration:
