@@ -7,6 +7,7 @@ Each class says what happened and what to do next, in both languages, and carrie
     ├─ KnowledgeBaseError            NotFound · Exists · InvalidName · DocumentNotFound · Busy
     ├─ LoadError                     in core/load_errors.py, one for each way in which a file cannot be read
     ├─ StoreError                    EmbedderMismatch · StoreCorrupted · StoreUnwritable · StoreClosed
+    ├─ TraceError                    TraceNotFound · TraceUnreadable · TraceNotReplayable
     └─ ModelError                    in core/model_errors.py
 
 `code` is stable for programs, `http_status` is for an HTTP front end, `exit_code` for a command line.
@@ -185,3 +186,43 @@ class StoreClosed(StoreError):
     code, http_status = "store_closed", 404
     what = Message("知识库“{name}”已被删除或关闭。", "The knowledge base “{name}” has been deleted or closed.")
     cure = Message("重新选择一个知识库。", "Choose a knowledge base again.")
+
+
+class TraceError(KnowGLMError):
+    """Something about what is kept of an answer."""
+
+
+class TraceNotFound(TraceError):
+    """No trace has this id: it is mistyped, older than those that are kept, or was never kept."""
+
+    code, http_status = "trace_not_found", 404
+    what = Message("没有编号为“{id}”的记录。", "There is no trace “{id}”.")
+    cure = Message(
+        "编号相近的：{nearest}。`python cli_demo.py trace list` 列出现有的；KNOWGLM_TRACES 设保留多少条。",
+        "The nearest ones: {nearest}. `python cli_demo.py trace list` lists those there are; KNOWGLM_TRACES says how "
+        "many are kept.",
+    )
+
+
+class TraceUnreadable(TraceError):
+    """The file of a trace is damaged, or of a newer version."""
+
+    code = "trace_unreadable"
+    what = Message("记录的文件读不出来：{path}（{detail}）", "The file of a trace cannot be read: {path} ({detail})")
+    cure = Message(
+        "其他记录和知识库不受影响；可以删除这个文件。",
+        "Other traces and the knowledge bases are not affected; the file may be deleted.",
+    )
+
+
+class TraceNotReplayable(TraceError):
+    """The answer came of no knowledge base: of a web search, or of none at all."""
+
+    code, http_status = "trace_not_replayable", 409
+    what = Message(
+        "记录“{id}”的回答没有检索知识库，没有可以重做的。",
+        "The answer of the trace “{id}” searched no knowledge base, there is nothing to run again.",
+    )
+    cure = Message(
+        "用 `python cli_demo.py trace show {id}` 查看。", "See it with `python cli_demo.py trace show {id}`."
+    )

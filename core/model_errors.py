@@ -2,7 +2,7 @@
 
 ModelError
 ├─ ModelNotFound · CheckpointUnreadable · ModelUnsupported · AdapterRefused · ModelFailed    its files
-├─ ModelTooLarge                                                                             its size
+├─ DeviceNotFound · ModelTooLarge    its place
 ├─ ServerUnreachable · ServerRefused                                                         its server
 ├─ PromptTooLong · AnswerFailed                                                              an answer
 └─ DownloadFailed                                                                            a download
@@ -32,6 +32,16 @@ class ModelNotFound(ModelError):
     )
 
 
+class ModelFolderMissing(ModelNotFound):
+    """A folder of the user's own that the settings name holds no model."""
+
+    cure = Message(
+        "检查 KNOWGLM_LLM 或 KNOWGLM_EMBEDDING 里的目录，或设 KNOWGLM_MISSING_MODEL=embedded 先不用权重运行。",
+        "Check the folder in KNOWGLM_LLM or KNOWGLM_EMBEDDING, or set KNOWGLM_MISSING_MODEL=embedded to run without "
+        "weights.",
+    )
+
+
 class CheckpointUnreadable(ModelError):
     """A file of a checkpoint is missing, incomplete, or not what its name says; `why` and `remedy` are messages."""
 
@@ -47,6 +57,17 @@ class ModelUnsupported(ModelError):
     what = Message("不支持 {path} 里的模型：{why}", "The model in {path} is not supported: {why}")
     cure = Message(
         "`python cli_demo.py models list` 列出支持的模型。", "`python cli_demo.py models list` shows what is supported."
+    )
+
+
+class DeviceNotFound(ModelError):
+    """The machine lacks a device that the settings name."""
+
+    code, http_status = "device_not_found", 422
+    what = Message("本机没有设备 {device}", "This machine has no device {device}")
+    cure = Message(
+        "把 KNOWGLM_DEVICE（或 KNOWGLM_EMBEDDING_DEVICE）设为 auto 或 {known}。",
+        "Set KNOWGLM_DEVICE (or KNOWGLM_EMBEDDING_DEVICE) to auto or {known}.",
     )
 
 
@@ -139,3 +160,7 @@ class DownloadFailed(ModelError):
         "Run the same command again, it goes on where it stopped; HF_ENDPOINT names a mirror where the hub is out of "
         "reach.",
     )
+
+
+MODEL_FREED = Message("语言模型已换掉，或已从内存中移除", "the language model has been replaced or removed from memory")
+"""The detail of an AnswerFailed whose model went away while it wrote."""

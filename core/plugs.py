@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument, Renewal
 from core.vectors import Vector
@@ -74,4 +74,28 @@ class DocumentStore(Protocol):
 
     def put_unindexed(self, row: DocumentRow) -> bool:
         """Record a duplicate or a failure; return False where that would lose text, and nothing was recorded."""
+        ...
+
+
+class BrowsableStore(ChunkStore, Protocol):
+    """What an explanation needs of a knowledge base's store: retrieval, and to look into the documents themselves."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what is recorded of the knowledge base, such as `chunk_chars` and `overlap_chars`."""
+        ...
+
+    def documents(self) -> list[DocumentRecord]:
+        """Return every document, in the order of their names."""
+        ...
+
+    def document(self, name: str) -> DocumentRecord | None:
+        """Return the document of this name."""
+        ...
+
+    def indexed_twin(self, sha256: str, name: str) -> DocumentRecord | None:
+        """Return the searchable document that has these bytes under another name than `name`."""
+        ...
+
+    def document_chunks(self, name: str) -> list[Chunk]:
+        """Return the chunks of a document, in document order."""
         ...

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_COLDEST = 1e-5
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -15,6 +17,9 @@ class Sampling:
         repetition_penalty: scores of tokens that stand in the answer already are divided by it (multiplied where
             negative); 1 for none (Keskar et al., 2019, CTRL, section 4.1). The prompt does not count.
         seed: of the random numbers; None for a new one each time.
+
+    Raises:
+        ValueError: a value is out of its range.
     """
 
     answer_tokens: int = 512
@@ -23,3 +28,21 @@ class Sampling:
     top_k: int = 50
     repetition_penalty: float = 1.0
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        limits = {
+            "answer_tokens": self.answer_tokens >= 1,
+            "temperature": 0 <= self.temperature < float("inf"),
+            "top_p": 0 < self.top_p <= 1,
+            "top_k": self.top_k >= 0,
+            "repetition_penalty": 0 < self.repetition_penalty < float("inf"),
+            "seed": self.seed is None or self.seed >= 0,
+        }
+        for name, is_within in limits.items():
+            if not is_within:
+                raise ValueError(f"{name} cannot be {getattr(self, name)}")
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the likeliest token is taken each time: at temperature 0, and where dividing by it would overflow."""
+        return self.temperature < _COLDEST

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.answers import Answer, AnswerMode, Hit, Passage, Retrieval, Turn
@@ -17,7 +17,7 @@ class Trace:
     """One answer with everything that led to it; the answer and its retrieval hold every stage.
 
     Attributes:
-        kb: name of the knowledge base.
+        kb: name of the knowledge base; empty for an answer that came of none.
         kb_version: changes whenever the content of the knowledge base does; empty where unknown.
         history: the conversation before the question, oldest turn first.
         settings: what else was in force, by name; JSON, and no secrets.
@@ -93,7 +93,7 @@ class ReplayReport:
 
     Attributes:
         retrieval: what it gives today.
-        changes: every candidate that is different, by rank then; those that came are last.
+        changes: every candidate that is different, by its rank then or now, whichever is better.
         kb_changed: whether the content of the knowledge base has changed since; None where that is unknown.
         settings_changed: settings that a question asked today would meet; the replay itself ran with the old ones.
     """
@@ -114,13 +114,6 @@ class ReplayReport:
     def identical(self) -> bool:
         """Whether the retrieval gives what it gave: the same candidates, scores and fates, and the same passages."""
         return not self.changes and self.same_passages
-
-
-def compare_settings(then: Any, now: Any) -> tuple[SettingChange, ...]:
-    """Return the fields in which two `RetrievalSettings` differ."""
-    names = [field.name for field in fields(then)]
-    pairs = [(name, getattr(then, name), getattr(now, name)) for name in names]
-    return tuple(SettingChange(*pair) for pair in pairs if pair[1] != pair[2])
 
 
 def _same_scores(one: Hit, other: Hit) -> bool:

@@ -126,7 +126,7 @@ def _generate(network: Any, prompt: list[int], sampling: Sampling, answer: Answe
     chosen: list[Any] = [
         steps.RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty), prompt_ignore_length=len(prompt))
     ]
-    if sampling.temperature:
+    if not sampling.is_greedy:
         chosen += [steps.TemperatureLogitsWarper(float(sampling.temperature))]
         chosen += [steps.TopKLogitsWarper(sampling.top_k)] if sampling.top_k else []
         chosen += [steps.TopPLogitsWarper(float(sampling.top_p)), draw]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from core.model_errors import DeviceNotFound
+
 _MPS_SHARE = 0.7  # of the unified memory that Metal lets one process use
 
 
@@ -35,7 +37,7 @@ def find_devices(wanted: str = "auto") -> list[Device]:
     device.
 
     Raises:
-        ValueError: there is no such device on this machine.
+        DeviceNotFound: there is no such device on this machine.
     """
     import torch
 
@@ -49,9 +51,10 @@ def find_devices(wanted: str = "auto") -> list[Device]:
         return [_mps()]
     if wanted == "cuda" and cuda:
         return [_cuda(index) for index in range(cuda)]
-    if wanted.startswith("cuda:") and 0 <= int(wanted[5:]) < cuda:
-        return [_cuda(int(wanted[5:]))]
-    raise ValueError(f"no device {wanted}")
+    cards = {f"cuda:{index}": index for index in range(cuda)}
+    if wanted in cards:
+        return [_cuda(cards[wanted])]
+    raise DeviceNotFound(device=wanted, known=", ".join(["cpu", *(["mps"] if mps else []), *cards]))
 
 
 def _cpu() -> Device:

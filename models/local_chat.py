@@ -1,10 +1,9 @@
 """What the language models that run in this process share: one thread that writes, callers that read."""
 
 import asyncio
-import threading
+import traceback
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -14,15 +13,14 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import PrivateAttr
+from pydantic import Field
 
-from core.messages import Message
-from core.model_errors import AnswerFailed, PromptTooLong
+from core.model_errors import MODEL_FREED, AnswerFailed, PromptTooLong
 from core.sampling import Sampling
-from models.answer_stream import AnswerStream
+from models.answer_stream import AnswerStream, Item, opened
+from models.answer_writer import AnswerWriter
 
 GREEDY = Sampling()
-_FREED = Message("模型已经从内存中移除", "the model has been removed from memory")
 
 
 class LocalChatModel(BaseChatModel):
@@ -43,9 +41,7 @@ class LocalChatModel(BaseChatModel):
     loaded: str
     context_tokens: int
     sampling: Sampling = GREEDY
-    _writer: ThreadPoolExecutor = PrivateAttr(default_factory=partial(ThreadPoolExecutor, 1, "language-model"))
-    _open: set[AnswerStream] = PrivateAttr(default_factory=set)
-    _freed: threading.Event = PrivateAttr(default_factory=threading.Event)
+    writer: AnswerWriter = Field(default_factory=AnswerWriter, exclude=True, repr=False)
 
     @abstractmethod
     def prompt_ids(self, messages: Sequence[BaseMessage]) -> list[int]:
@@ -78,33 +74,37 @@ class LocalChatModel(BaseChatModel):
 
     def free(self) -> None:
         """Remove the weights from memory; answers that are not finished fail, as do later ones."""
-        self._freed.set()
-        for answer in tuple(self._open):
-            answer.cancel()
-        self._writer.submit(self._release).result()
+        self.writer.free(self._release)
 
-    def _ask(self, messages: Sequence[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> AnswerStream:
-        """Queue a question, and return the answer as it will come."""
+    def _ask(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None,
+        options: dict[str, Any],
+        deliver: Callable[[Item], None] | None = None,
+    ) -> AnswerStream:
+        """Queue a question, and return the answer as it will come; `deliver` takes its items in the writing thread."""
         sampling = replace(self.sampling, **{key: options[key] for key in asdict(self.sampling) if key in options})
         prompt, limit = self.prompt_ids(messages), max(0, self.context_tokens - sampling.answer_tokens)
         if len(prompt) > limit:
             raise PromptTooLong(tokens=len(prompt), limit=limit)
         answer = self._new_answer(stop or ())
-        self._open.add(answer)
-        self._writer.submit(self._write, prompt, sampling, answer)
+        answer.deliver = deliver or answer.deliver
+        self.writer.submit(answer, partial(self._write, prompt, sampling, answer))
         return answer
 
     def _write(self, prompt: list[int], sampling: Sampling, answer: AnswerStream) -> None:
         try:
-            if not (self._freed.is_set() or answer.cancelled()):
+            if not (self.writer.freed or answer.cancelled()):
                 self._run(prompt, sampling, answer)
-            if self._freed.is_set():
-                raise AnswerFailed(detail=_FREED)
+            if self.writer.freed:
+                raise AnswerFailed(detail=MODEL_FREED)
             answer.finish(self.model_name, len(prompt))
         except BaseException as error:  # noqa: BLE001 - whoever reads the answer raises it
+            traceback.clear_frames(error.__traceback__)  # an error that is kept must not keep the weights
             answer.fail(error)
         finally:
-            self._open.discard(answer)
+            self.writer.done(answer)
 
     def _stream(
         self,
@@ -129,9 +129,15 @@ class LocalChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        answer = await asyncio.to_thread(self._ask, messages, stop, kwargs)
+        items: asyncio.Queue[Item] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def deliver(item: Item) -> None:
+            loop.call_soon_threadsafe(items.put_nowait, item)
+
+        answer = self._ask(messages, stop, kwargs, deliver)
         try:
-            while chunk := await asyncio.to_thread(answer.next_chunk):
+            while chunk := opened(await items.get()):
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                 yield chunk

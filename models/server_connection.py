@@ -11,7 +11,7 @@ import httpx
 
 from core.errors import ConfigError
 from core.messages import Message
-from core.model_errors import ModelError, ServerRefused, ServerUnreachable
+from core.model_errors import MODEL_FREED, AnswerFailed, ModelError, ServerRefused, ServerUnreachable
 from models.server_errors import ServerSettings, check_address, detail_of, remedy, shown
 
 _CONNECT_S, _LIST_S = 10.0, 5.0  # at most for a connection, and for the list of models
@@ -102,8 +102,10 @@ class ServerConnection(httpx.Client):
             response.stream = _Guarded(cast("httpx.SyncByteStream", response.stream), self)
         return response
 
-    def unreachable(self, error: Exception) -> ServerUnreachable:
-        """Return the error of a connection that failed, broke or fell silent."""
+    def unreachable(self, error: Exception) -> ModelError:
+        """Return the error of a connection that failed, broke or fell silent, or that this program has closed."""
+        if self.is_closed:
+            return AnswerFailed(detail=MODEL_FREED)
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
             return ServerUnreachable(url=self.url, detail=_SILENT.filled(seconds=self.timeout_s))
         return ServerUnreachable(url=self.url, detail=str(error) or type(error).__name__)

@@ -7,14 +7,22 @@ from typing import Protocol, cast, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 
-from configs.catalogue import LLMS, LLMSpec
+from configs.catalogue import LLMS, LLMBackend, LLMSpec
 from configs.model_config import Settings
 from core.answers import ProgressCallback, ignore_progress
 from core.messages import Message
-from core.model_errors import AdapterRefused, ModelNotFound
+from core.model_errors import (
+    MODEL_FREED,
+    AdapterRefused,
+    AnswerFailed,
+    CheckpointUnreadable,
+    ModelFolderMissing,
+    ModelNotFound,
+)
 from core.sampling import Sampling
 from models.chatglm.config import is_chatglm, read_json
 from models.embeddings import has_weights
+from service.idle_settings import idle_model_settings
 
 _ABSENT = Message(
     "当前为内置模式：没有找到语言模型 {name} 的权重，答案是从文档中摘出的原句。"
@@ -26,18 +34,17 @@ _CHOSEN = Message(
     "当前为内置模式：答案是从文档中摘出的原句，不经语言模型。",
     "Embedded mode: answers are sentences quoted from the documents, without a language model.",
 )
-_WITHOUT_EFFECT = Message(
-    "由 {url} 回答时，这些设置不起作用：{names}。",
-    "With {url} these settings have no effect: {names}.",
+_ABSENT_FOLDER = Message(
+    "当前为内置模式：目录 {folder} 里没有语言模型，答案是从文档中摘出的原句。",
+    "Embedded mode: the folder {folder} holds no language model, so answers are sentences quoted from the documents.",
 )
 _REFUSED_BY_SERVER = Message(
-    "服务 {url} 不接受这些设置，已经不再发送：{names}。",
-    "The server {url} refuses these settings, so they are not sent: {names}.",
+    "{model} 不接受这些设置，已经不再发送：{names}。",
+    "{model} refuses these settings, so they are not sent: {names}.",
 )
 _ONLY_CHATGLM = Message(
     "只有本机运行的 ChatGLM 能加载微调权重", "only a ChatGLM that runs on this machine can take an adapter"
 )
-_LOCAL_ONLY = ("precision", "device", "arithmetic")
 
 
 class OwnChatModel(Protocol):
@@ -62,6 +69,11 @@ class OwnChatModel(Protocol):
 class RefusingChatModel(Protocol):
     """A language model whose server may refuse settings."""
 
+    @property
+    def loaded(self) -> str:
+        """What is in force, for a person to read."""
+        ...
+
     def ignored_settings(self) -> tuple[str, ...]:
         """Return the names of settings that it has refused."""
         ...
@@ -73,11 +85,13 @@ class Wanted:
 
     Attributes:
         folder: where its weights are or belong; None for a server's.
+        is_own: the folder is the user's own, not one of the catalogue's.
     """
 
     name: str
     spec: LLMSpec
     folder: Path | None
+    is_own: bool = False
 
     @property
     def present(self) -> bool:
@@ -95,7 +109,7 @@ class LanguageModel:
     """
 
     def __init__(self, settings: Settings, given: BaseChatModel | None = None) -> None:
-        self._settings, self._given = settings, given
+        self.settings, self._given = settings, given
         self._wanted = wanted(settings)
         self._model: OwnChatModel | None = None
         self._lock = threading.Lock()
@@ -123,10 +137,12 @@ class LanguageModel:
         """
         if self._given is not None:
             return self._given
-        _require(self._wanted)
         with self._lock:
+            if self._wanted.spec.backend == "extractive":  # since the question was asked
+                raise AnswerFailed(detail=MODEL_FREED)
             if self._model is None:
-                self._model = load_language_model(self._wanted, self._settings, progress)
+                _require(self._wanted)
+                self._model = load_language_model(self._wanted, self.settings, progress)
             return cast(BaseChatModel, self._model)
 
     def use(self, settings: Settings, progress: ProgressCallback = ignore_progress) -> None:
@@ -134,14 +150,16 @@ class LanguageModel:
 
         Raises:
             ModelNotFound: its weights are not on this machine; the old model stays.
+            AdapterRefused: it takes no adapter; the old model stays.
             ModelError: it does not load; the next use tries again.
         """
         target = wanted(settings)
         if target.spec.backend != "extractive":
             _require(target)
+            _require_adaptable(target, settings)
         with self._lock:
             self._free()
-            self._settings, self._wanted, self._given = settings, target, None
+            self.settings, self._wanted, self._given = settings, target, None
         if self.available:
             self.load(progress)
 
@@ -152,16 +170,17 @@ class LanguageModel:
         name, spec = self._wanted.name, self._wanted.spec
         if spec.backend == "extractive":
             return [_CHOSEN]
+        if not self._wanted.present and self._wanted.is_own:
+            return [_ABSENT_FOLDER.filled(folder=self._wanted.folder)]
         if not self._wanted.present:
-            return [_ABSENT.filled(name=name, repository=spec.repository or name, folder=self._wanted.folder)]
-        return self._server_notices() if spec.backend == "openai" else []
+            return [_ABSENT.filled(name=name, repository=spec.repository, folder=self._wanted.folder)]
+        return [*idle_model_settings(self.settings, spec.backend), *self._refused_settings()]
 
-    def _server_notices(self) -> list[Message]:
-        url = self._settings.llm_url
-        idle = [field for field in _LOCAL_ONLY if field in self._settings.model_fields_set]
-        refused = self._model.ignored_settings() if isinstance(self._model, RefusingChatModel) else ()
-        found = ((_WITHOUT_EFFECT, idle), (_REFUSED_BY_SERVER, refused))
-        return [message.filled(url=url, names=", ".join(names)) for message, names in found if names]
+    def _refused_settings(self) -> list[Message]:
+        model = self._model
+        if not isinstance(model, RefusingChatModel) or not (refused := model.ignored_settings()):
+            return []
+        return [_REFUSED_BY_SERVER.filled(model=model.loaded, names=", ".join(refused))]
 
     def require(self) -> None:
         """Raise ModelNotFound where the weights are not there."""
@@ -181,14 +200,25 @@ class LanguageModel:
 
 def wanted(settings: Settings) -> Wanted:
     """Return the language model that settings ask for: a server's, one of the catalogue, or a folder of the user's."""
+    if settings.llm == "extractive":
+        return Wanted(settings.llm, LLMS[settings.llm], None)
     if settings.llm_url:
         known = LLMS.get(settings.llm)
         return Wanted(settings.llm, LLMSpec("openai", context_tokens=known.context_tokens if known else 0), None)
     if settings.llm in LLMS:
         return Wanted(settings.llm, LLMS[settings.llm], settings.model_dir / settings.llm)
     folder = Path(settings.llm).expanduser()
-    backend_is_ours = (folder / "config.json").is_file() and is_chatglm(read_json(folder / "config.json"))
-    return Wanted(folder.name, LLMSpec("chatglm" if backend_is_ours else "transformers", context_tokens=0), folder)
+    return Wanted(folder.resolve().name, LLMSpec(_backend(folder), context_tokens=0), folder, is_own=True)
+
+
+def _backend(folder: Path) -> LLMBackend:
+    """Return which runtime a folder is for; one that cannot be told will say at loading what is wrong with it."""
+    if not (folder / "config.json").is_file():
+        return "transformers"
+    try:
+        return "chatglm" if is_chatglm(read_json(folder / "config.json")) else "transformers"
+    except CheckpointUnreadable:
+        return "chatglm"
 
 
 def load_language_model(target: Wanted, settings: Settings, progress: ProgressCallback) -> "OwnChatModel":
@@ -201,8 +231,7 @@ def load_language_model(target: Wanted, settings: Settings, progress: ProgressCa
         repetition_penalty=settings.repetition_penalty,
         seed=settings.seed,
     )
-    if settings.adapter and target.spec.backend != "chatglm":
-        raise AdapterRefused(path=settings.adapter, why=_ONLY_CHATGLM)
+    _require_adaptable(target, settings)
     if target.folder is None:
         from models.server_chat import build_server_chat
 
@@ -243,4 +272,10 @@ def load_language_model(target: Wanted, settings: Settings, progress: ProgressCa
 
 def _require(target: Wanted) -> None:
     if not target.present:
-        raise ModelNotFound(name=target.name, tried=target.folder)
+        error = ModelFolderMissing if target.is_own else ModelNotFound
+        raise error(name=target.name, tried=target.folder)
+
+
+def _require_adaptable(target: Wanted, settings: Settings) -> None:
+    if settings.adapter and target.spec.backend != "chatglm":
+        raise AdapterRefused(path=settings.adapter, why=_ONLY_CHATGLM)

@@ -75,7 +75,7 @@ class EchoChat(LocalChatModel):
     def end_thread(self) -> None:
         """Let the writing thread end before the garbage collector would."""
         self._steps.release(1000)
-        self._writer.shutdown()
+        self.free()
 
 
 def until(condition: Callable[[], bool]) -> None:

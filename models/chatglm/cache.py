@@ -42,8 +42,8 @@ class KeyValueCache:
         """
         end = self.length + keys.shape[2]
         held = self._layers[layer]
-        held[0, :, :, self.length : end] = keys
-        held[1, :, :, self.length : end] = values
+        held[0].narrow(2, self.length, keys.shape[2]).copy_(keys)  # which fails where the room is used up
+        held[1].narrow(2, self.length, keys.shape[2]).copy_(values)
         return held[0, :, :, :end], held[1, :, :, :end]
 
     def advance(self, tokens: int) -> None:

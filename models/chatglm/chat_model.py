@@ -7,17 +7,16 @@ from typing import Any
 
 import torch
 from langchain_core.messages import BaseMessage
-from pydantic import PrivateAttr
+from pydantic import Field
 
 from core.answers import ProgressCallback, ignore_progress
 from core.messages import Message
-from core.model_errors import ModelUnsupported
+from core.model_errors import CheckpointUnreadable
 from core.sampling import Sampling
 from models.answer_stream import AnswerStream
 from models.chatglm.adapters import open_adapter
 from models.chatglm.chat_format import ChatFormat, build_chat_format, detect_generation
 from models.chatglm.config import ChatGLMConfig
-from models.chatglm.decoder import Decoder
 from models.chatglm.generation import generate
 from models.chatglm.loading import load_decoder
 from models.chatglm.plan import Plan, make_plan
@@ -25,12 +24,15 @@ from models.chatglm.route_probe import choose_routes
 from models.chatglm.stored import StoredModel
 from models.chatglm.text_stream import TextStream
 from models.chatglm.tokenizer import Tokenizer, load_tokenizer
-from models.devices import Device, find_devices
+from models.devices import find_devices
 from models.local_chat import GREEDY, LocalChatModel
 from models.turns import as_turns
 
 _CONTEXT_TOKENS = 8192  # of a v2 checkpoint that allows more: its keys and values are allotted at once
-_NO_DEVICE = Message("本机没有设备 {device}", "this machine has no device {device}")
+_OTHER_TOKENIZER = Message("分词器的词比模型的词表还多", "its tokenizer has more tokens than its vocabulary")
+_ONE_MODEL = Message(
+    "确认目录里的分词器和权重属于同一个模型。", "Make sure that tokenizer and weights in the folder are of one model."
+)
 
 
 class ChatGLM(LocalChatModel):
@@ -38,12 +40,14 @@ class ChatGLM(LocalChatModel):
 
     Attributes:
         routes: how matrices are multiplied on the device in force.
+        decoder: the network; None once it is freed.
+        tokenizer, chat_format: text to ids and back, and what a conversation looks like to this model.
     """
 
     routes: str
-    _decoder: Decoder | None = PrivateAttr()
-    _tokenizer: Tokenizer = PrivateAttr()
-    _format: ChatFormat = PrivateAttr()
+    decoder: Any = Field(exclude=True, repr=False)
+    tokenizer: Any = Field(exclude=True, repr=False)
+    chat_format: Any = Field(exclude=True, repr=False)
 
     @classmethod
     def load(  # noqa: PLR0913
@@ -74,6 +78,7 @@ class ChatGLM(LocalChatModel):
         Raises:
             CheckpointUnreadable: a file is missing, damaged, or does not belong to this model.
             ModelUnsupported: another kind of model, or a precision that its weights do not have.
+            DeviceNotFound: there is no such device.
             ModelTooLarge: the weights do not fit; the error names a precision that does.
             AdapterRefused: the adapter cannot be applied faithfully.
         """
@@ -81,18 +86,20 @@ class ChatGLM(LocalChatModel):
         with StoredModel(folder) as stored:
             config = stored.config
             longest = min(context_tokens or _CONTEXT_TOKENS, config.context_tokens)
-            plan = make_plan(config, _devices(folder, device), wanted=precision, fast=fast, cached_tokens=longest)
+            plan = make_plan(config, find_devices(device), wanted=precision, fast=fast, cached_tokens=longest)
             tokenizer = load_tokenizer(folder, config.family)
-            model = cls(
+            if tokenizer.ids > config.vocab_size:
+                raise CheckpointUnreadable(file=folder, why=_OTHER_TOKENIZER, remedy=_ONE_MODEL)
+            return cls(
                 model_name=name or folder.name,
                 loaded=_described(name or folder.name, plan, adapter),
                 context_tokens=longest,
                 sampling=sampling,
                 routes=choose_routes(torch.device(plan.placement[0]), plan.activations, plan.fast).describe(),
+                decoder=load_decoder(stored, plan, adapter=tuned, progress=progress),
+                tokenizer=tokenizer,
+                chat_format=_chat_format(folder, config, tokenizer),
             )
-            model._tokenizer, model._format = tokenizer, _chat_format(folder, config, tokenizer)
-            model._decoder = load_decoder(stored, plan, adapter=tuned, progress=progress)
-        return model
 
     def prompt_ids(self, messages: Sequence[BaseMessage]) -> list[int]:
         """Return the tokens that a conversation becomes, in the format that the model was trained on.
@@ -101,25 +108,27 @@ class ChatGLM(LocalChatModel):
             ValueError: the messages are not a conversation in text.
         """
         conversation = as_turns(messages)
-        return self._format.prompt(conversation.turns, conversation.question, conversation.system)
+        return self.chat_format.prompt(conversation.turns, conversation.question, conversation.system)
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, without those that begin or end a prompt."""
-        return self._tokenizer.encode(text)
+        return self.tokenizer.encode(text)
 
     def _new_answer(self, stop: Sequence[str]) -> AnswerStream:
-        return AnswerStream(TextStream(self._tokenizer.decode, self._format.response, stop), self._format.stop_ids)
+        return AnswerStream(
+            TextStream(self.tokenizer.decode, self.chat_format.response, stop), self.chat_format.stop_ids
+        )
 
     def _run(self, prompt: list[int], sampling: Sampling, answer: AnswerStream) -> None:
-        if self._decoder is None:
-            raise AssertionError("a freed model is not asked")
-        steps = generate(self._decoder, [prompt], sampling, stop_ids=self._format.stop_ids, cancelled=answer.cancelled)
+        steps = generate(
+            self.decoder, [prompt], sampling, stop_ids=self.chat_format.stop_ids, cancelled=answer.cancelled
+        )
         for (token,) in steps:
             if answer.push(token):
                 return
 
     def _release(self) -> None:
-        self._decoder = None
+        self.decoder = None
         gc.collect()
         torch.cuda.empty_cache()  # does nothing where CUDA is not in use
 
@@ -130,13 +139,6 @@ class ChatGLM(LocalChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {**super()._identifying_params, "routes": self.routes}
-
-
-def _devices(folder: Path, wanted: str) -> list[Device]:
-    try:
-        return find_devices(wanted)
-    except ValueError as error:
-        raise ModelUnsupported(path=folder, why=_NO_DEVICE.filled(device=wanted)) from error
 
 
 def _chat_format(folder: Path, config: ChatGLMConfig, tokenizer: Tokenizer) -> ChatFormat:

@@ -156,26 +156,33 @@ class Decoder(nn.Module):
         """Length of the P-Tuning prefix."""
         return 0 if self.prefix is None else self.prefix.shape[-2]
 
-    def forward(
-        self, view: Pass, cache: KeyValueCache, *, every: bool = False, between: Callable[[], None] | None = None
-    ) -> Tensor:
-        """Run one pass.
+    def forward(self, view: Pass, cache: KeyValueCache, *, every: bool = False) -> Tensor:
+        """Run one pass and return its logits, in fp32.
 
         Args:
-            every: logits of every token; otherwise of the last one only.
-            between: called before each layer; what it raises ends the pass.
-
-        Returns:
-            Logits [batch, tokens or 1, vocab_size] in fp32.
+            every: logits of every token [batch, tokens, vocab_size]; otherwise of the last one [batch, 1, vocab_size].
         """
-        embedding, _, last_norm, head = self.parts()
-        hidden = embedding(view.ids.to(self.devices[0])).to(self.activations)
+        hidden = self.read(view, cache)
+        return self.predict(hidden if every else hidden[:, -1:])
+
+    def read(self, view: Pass, cache: KeyValueCache, between: Callable[[], None] | None = None) -> Tensor:
+        """Run one pass through the layers and return the hidden states [batch, tokens, hidden_size].
+
+        Args:
+            between: called before each layer; what it raises ends the pass.
+        """
+        hidden = self.parts()[0](view.ids.to(self.devices[0])).to(self.activations)
         for number, layer, rotation in self._turned_layers(view):
             if between is not None:
                 between()
             hidden = layer(hidden.to(self.devices[number]), rotation, cache, number, view)
         cache.advance(view.ids.shape[1])
-        return head(last_norm(hidden if every else hidden[:, -1:])).float()
+        return hidden
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return the logits [batch, tokens, vocab_size] of hidden states, in fp32."""
+        _, _, last_norm, head = self.parts()
+        return head(last_norm(hidden)).float()
 
     def _turned_layers(self, view: Pass) -> Iterator[tuple[int, nn.Module, Rotation]]:
         """Yield each layer with its number and the rotation of this pass, computed once for each device."""

@@ -66,5 +66,5 @@ def _run(decoder: Decoder, passes: list[Pass], cache: KeyValueCache, cancelled: 
             raise Cancelled
 
     for view in passes:
-        logits = decoder(view, cache, between=check)
-    return logits[:, -1]
+        hidden = decoder.read(view, cache, check)
+    return decoder.predict(hidden[:, -1:])[:, -1]

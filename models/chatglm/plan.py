@@ -23,6 +23,7 @@ _NOTHING_FITS = Message(
     "This machine cannot hold the model: close other programs, choose a smaller model (`models list`), or name a "
     "server elsewhere with KNOWGLM_LLM_URL.",
 )
+_NO_PRECISION = Message("没有 {wanted} 这种精度，可选 {known}", "there is no precision {wanted}, only {known}")
 _OTHER_BITS = Message(
     "这份权重是 {stored} 的，不能按 {wanted} 运行；把 KNOWGLM_PRECISION 设为 auto 或 {stored}",
     "its weights are {stored} and cannot run as {wanted}; set KNOWGLM_PRECISION to auto or {stored}",
@@ -115,7 +116,9 @@ def _candidates(config: ChatGLMConfig, device: Device, wanted: str, *, fast: boo
         half = "bf16" if device.bf16 and fast else "fp32"
     if wanted == "auto":
         return [half, "int8", "int4"]
-    return [half if wanted in ("fp16", "bf16") and device.kind == "cpu" else wanted]  # type: ignore[list-item]
+    if wanted not in PRECISIONS:
+        raise ModelUnsupported(path="precision", why=_NO_PRECISION.filled(wanted=wanted, known=", ".join(PRECISIONS)))
+    return [half if wanted in ("fp16", "bf16") and device.kind == "cpu" else wanted]
 
 
 def _smaller(config: ChatGLMConfig, device: Device, precision: Precision, *, fast: bool) -> list[Precision]:

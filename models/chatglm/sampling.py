@@ -42,7 +42,7 @@ class Sampler:
         if not torch.isfinite(scores).all():
             raise AnswerFailed(detail=_NOT_NUMBERS)
         scores = self._penalised(scores, written)
-        if not self._sampling.temperature:
+        if self._sampling.is_greedy:
             return scores.argmax(-1)
         values, ids = self._candidates(scores / self._sampling.temperature)
         drawn = torch.multinomial(values.softmax(-1), 1, generator=self._random)

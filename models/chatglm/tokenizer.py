@@ -42,6 +42,11 @@ class Tokenizer(ABC):
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids; those that are special or have no piece vanish, broken UTF-8 becomes U+FFFD."""
 
+    @property
+    @abstractmethod
+    def ids(self) -> int:
+        """Number of ids, special ones included: one more than the highest."""
+
     @abstractmethod
     def special(self, piece: str) -> int | None:
         """Return the id of a special piece such as "[gMASK]", None where there is no such piece."""
@@ -77,6 +82,11 @@ class IceTokenizer(Tokenizer):
         text = self._pieces.decode([number for number in ids if 0 <= number < count])
         return _WHITESPACE_PIECE.sub(lambda piece: _SPELLED_OUT[piece[0]], text)
 
+    @property
+    def ids(self) -> int:
+        """Number of ids: one for each piece."""
+        return self._pieces.get_piece_size()
+
     def special(self, piece: str) -> int | None:
         """Return the id of a control piece."""
         number = self._pieces.piece_to_id(piece)
@@ -106,6 +116,11 @@ class ChatGLM2Tokenizer(Tokenizer):
         """Return the text of ids; those that are special or have no piece vanish, broken UTF-8 becomes U+FFFD."""
         count = self._pieces.get_piece_size()
         return self._pieces.decode([number for number in ids if _GLM2_FIRST_TEXT_ID <= number < count])
+
+    @property
+    def ids(self) -> int:
+        """Number of ids: one for each piece, and the special ones after them."""
+        return self._pieces.get_piece_size() + len(_GLM2_SPECIAL)
 
     def special(self, piece: str) -> int | None:
         """Return the id of a piece of the released tokenizers that plain text cannot produce."""

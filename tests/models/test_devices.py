@@ -6,6 +6,7 @@ import psutil
 import pytest
 import torch
 
+from core.model_errors import DeviceNotFound
 from models.devices import Device, find_devices
 
 CARDS = [  # name, free bytes, all bytes, compute capability
@@ -83,7 +84,7 @@ def test_a_setting_names_devices(machine: Machine, cards: int, mps: bool, wanted
 )
 def test_what_is_not_there_is_not_found(machine: Machine, cards: int, mps: bool, wanted: str) -> None:
     machine(cards, mps=mps)
-    with pytest.raises(ValueError):
+    with pytest.raises(DeviceNotFound):
         find_devices(wanted)
 
 

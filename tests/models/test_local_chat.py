@@ -125,7 +125,7 @@ class TestOrder:
             while answer.next_chunk():
                 pass
         assert [letter for letter in gated._said if letter != chr(END)] == [*"aabbcc"]
-        until(lambda: not gated._open)
+        until(lambda: not gated.writer._open)
 
     def test_many_callers_each_get_their_own(self, model: EchoChat) -> None:
         questions = [f"{number}" * 7 for number in range(30)]
@@ -145,13 +145,12 @@ class TestOrder:
 
 
 def test_the_thread_ends_with_the_model() -> None:
-    def writing() -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name.startswith("language-model")]
-
     model = EchoChat(model_name="m", loaded="l", context_tokens=1000)
-    assert writing() == []
+    assert model.writer._thread is None
     model.invoke("a")
-    assert len(writing()) == 1
+    thread = model.writer._thread
+    assert thread is not None
     del model
     gc.collect()
-    until(lambda: not writing())
+    thread.join(5)
+    assert not thread.is_alive()

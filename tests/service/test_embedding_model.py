@@ -200,14 +200,12 @@ class TestOnServer:
         assert (model.calibration, model.dense_weight) == (spec.calibration, spec.dense_weight)
         assert (model.name, model.notices(), model.require()) == ("m3e-base", [], None)
 
-    @pytest.mark.xfail(strict=True, reason="of a known model on a server, the instruction is not taken over")
     def test_a_known_name_brings_its_query_instruction(self, hr: Callable[..., App], serve: Any) -> None:
         server = serve()
         hr(server, embedding="bge-base-zh-v1.5").search(QUESTION, "人事")
         assert server.inputs[-1] == EMBEDDINGS["bge-base-zh-v1.5"].query_instruction + QUESTION
         assert not any(text.startswith("为这个句子") for text in server.inputs[:-1])
 
-    @pytest.mark.xfail(strict=True, reason="close() frees the language model only")
     def test_closing_closes_its_connections(self, hr: Callable[..., App], serve: Any) -> None:
         app = hr(serve())
         model = app._embedding.get()
@@ -215,7 +213,6 @@ class TestOnServer:
         assert model._connection.is_closed
         assert app.search(QUESTION, "人事").hits, "a closed application opens again by itself"
 
-    @pytest.mark.xfail(strict=True, reason="the server is asked for an embedding of the name lexical")
     def test_lexical_means_none_beside_an_address_too(self, serve: Any) -> None:
         model = embedding(embedding="lexical", embedding_url=serve().url)
         assert (model.name, model.get()) == ("lexical", None)
@@ -292,7 +289,6 @@ class TestInFolder:
     @pytest.mark.parametrize(
         "flags", [{"embedding_api_key": KEY}, {"embedding_device": "cuda", "embedding_url": "http://127.0.0.1:9/v1"}]
     )
-    @pytest.mark.xfail(strict=True, reason="nothing is said of an embedding's settings that have no effect")
     def test_a_setting_that_does_nothing_is_named(self, flags: dict[str, str]) -> None:
         notices = embedding(**{"embedding": "some/folder" if len(flags) == 1 else "some", **flags}).notices()
         assert any(next(iter(flags)) in notice.text("en") for notice in notices)

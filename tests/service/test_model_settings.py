@@ -149,7 +149,6 @@ class TestLocal:
         assert "cuda:63" in caught.value.reason("zh")
         assert model(device="cpu").load().loaded.endswith(" on cpu")
 
-    @pytest.mark.xfail(strict=True, reason="for other models than ChatGLM the advice is to check the model's folder")
     def test_a_device_that_is_not_there_is_the_same_error_for_every_backend(self, model: Any, weights: Path) -> None:
         errors = set()
         for llm in ("chatglm-6b", "llama"):
@@ -171,7 +170,6 @@ class TestLocal:
             assert "ChatGLM" in caught.value.reason("zh")
             assert "KNOWGLM_ADAPTER" in caught.value.advice("zh")
 
-    @pytest.mark.xfail(strict=True, reason="the old model is freed before the adapter is refused")
     def test_a_switch_that_the_adapter_forbids_keeps_the_old_model(self, model: Any, weights: Path) -> None:
         tuned = model(adapter=str(weights / "lora"))
         before = tuned.load()
@@ -190,7 +188,6 @@ class TestLocal:
             pytest.param({"llm": "chatglm-6b", "seed": 3}, id="seed"),
         ],
     )
-    @pytest.mark.xfail(strict=True, reason="only settings that a server makes idle are spoken of")
     def test_a_setting_that_does_nothing_is_named(self, model: Any, weights: Path, flags: dict[str, Any]) -> None:
         """A seed or a nucleus draws nothing at temperature 0, the default; a key opens nothing without an address."""
         notices = model(**{**flags, "llm": str(weights / flags["llm"])}).notices()
@@ -211,7 +208,6 @@ class TestFolder:
         monkeypatch.setenv("HOME", str(weights))
         assert model(llm="~/chatglm-6b", adapter="~/lora").load().loaded.endswith("with lora")
 
-    @pytest.mark.xfail(strict=True, reason="Path('.').name is empty")
     def test_the_folder_one_stands_in_has_a_name_too(
         self, model: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -263,9 +259,7 @@ class TestMissing:
         "name",
         [
             "known",
-            pytest.param(
-                "/nowhere/mine", marks=pytest.mark.xfail(strict=True, reason="a folder of one's own cannot be fetched")
-            ),
+            "/nowhere/mine",
         ],
         ids=["known", "own"],
     )

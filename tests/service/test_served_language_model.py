@@ -160,7 +160,6 @@ def test_settings_of_a_local_model_are_noticed_before(hr: Any, serve: Any, setti
     assert name in notice.text("en")
 
 
-@pytest.mark.xfail(strict=True, reason="the chat's /model sets precision to auto, and that counts as set by the user")
 def test_what_is_left_to_the_program_is_not_noticed(hr: Any, serve: Any) -> None:
     app = hr(serve())
     app.use_model(llm="small", precision="auto")
@@ -204,7 +203,6 @@ def test_a_key_that_no_header_can_hold_is_an_error_without_it(hr: Any, serve: An
     assert "密钥一二三" not in caught.value.text("zh")
 
 
-@pytest.mark.xfail(strict=True, reason="notices show the address as it was set")
 def test_a_password_in_the_address_is_shown_nowhere(hr: Any, serve: Any) -> None:
     server = serve("strict")
     server.url = server.url.replace("//", "//user:pass-word@")
@@ -239,7 +237,6 @@ def test_the_prompt_is_kept_within_the_context_where_that_is_known(
     assert len(sent) < 300 or whole
 
 
-@pytest.mark.xfail(strict=True, reason="the server is sent a question with one character of the material")
 def test_a_context_without_room_for_a_prompt_is_an_error(hr: Any, serve: Any) -> None:
     server = serve("bad-request")
     error = failure(hr(server, llm="chatglm2-6b", answer_tokens=8192))
@@ -264,14 +261,12 @@ class TestSwitching:
         assert app.use_model(llm="extractive", llm_url="") == "extractive"
         assert answered(app, QUESTION, "人事").mode == "extractive"
 
-    @pytest.mark.xfail(strict=True, reason="the server is asked for a model of the name extractive")
     def test_back_to_quoting_by_name_alone(self, hr: Any, serve: Any, answered: Callable[..., Any]) -> None:
         """As the chat's `/model extractive` does."""
         app = hr(serve())
         assert app.use_model(llm="extractive") == "extractive"
         assert answered(app, QUESTION, "人事").mode == "extractive"
 
-    @pytest.mark.xfail(strict=True, reason="ServerUnreachable with 'Bad file descriptor', and advice about the server")
     def test_an_answer_that_is_being_written_ends_like_a_local_one(self, hr: Any, serve: Any) -> None:
         app = hr(serve("endless"))
         events = app.ask(QUESTION, "人事")

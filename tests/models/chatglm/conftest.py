@@ -1,8 +1,5 @@
-"""What the tests of the runtime ask for: one thread for tiny products, and none left behind."""
+"""What the tests of the runtime share."""
 
-import gc
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,14 +13,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def no_thread_left() -> Iterator[None]:
-    """Fail a test after which a language model still has its writing thread."""
-    yield
-    patience = time.monotonic() + 5
-    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("language-model")]:
-        gc.collect()
-        assert time.monotonic() < patience, left
-        time.sleep(0.005)

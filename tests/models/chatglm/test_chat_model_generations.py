@@ -75,7 +75,7 @@ def load(folders: dict[int, Path]) -> Iterator[Callable[..., ChatGLM]]:
 
     yield model
     for each in loaded:
-        each._writer.shutdown()
+        each.free()
 
 
 def dictate(monkeypatch: pytest.MonkeyPatch, ids: list[int]) -> None:
@@ -247,7 +247,6 @@ class TestPrompts:
             model.invoke("很好" * 30)
 
 
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="nothing compares the tokenizer with the weights")
 def test_a_tokenizer_that_has_more_ids_than_the_model_is_refused(folders: dict[int, Path], tmp_path: Path) -> None:
     """Another model's file: a question would end in an IndexError, on a graphics card in the loss of the device."""
     shutil.copytree(GOLDEN / "v2_fp", tmp_path, dirs_exist_ok=True)

@@ -71,7 +71,6 @@ class TestIntegration(_OnTinyModel, ChatModelIntegrationTests):
     pass
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="a model made anew of its fields has no decoder")
 def test_its_sampling_may_be_configured_by_a_chain() -> None:
     """LangChain makes a new model of the fields for that."""
     field = ConfigurableField("sampling")
