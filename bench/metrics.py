@@ -1,19 +1,11 @@
-"""Retrieval metrics over ranks and scores."""
+"""Metrics of the benchmarks: those of retrieval that the product has too, and how well a score separates."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-_MISSED = 10**9
+from chains.metrics import percentile, recall_at, reciprocal_rank
 
-
-def recall_at(ranks: Sequence[int | None], k: int) -> float:
-    """Return the share (0–1) of questions whose first right chunk is among the first `k`. Ranks count from 1."""
-    return sum(_number(rank) <= k for rank in ranks) / len(ranks)
-
-
-def reciprocal_rank(ranks: Sequence[int | None], k: int = 10) -> float:
-    """Return the mean reciprocal rank of the first right chunk, 0 for one beyond `k`."""
-    return sum(1 / _number(rank) for rank in ranks if _number(rank) <= k) / len(ranks)
+__all__ = ["accuracy_at", "auroc", "best_threshold", "percentile", "recall_at", "reciprocal_rank"]
 
 
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
@@ -33,13 +25,3 @@ def accuracy_at(threshold: float, positive: Sequence[float], negative: Sequence[
     """Return the share (0–1) of questions on the right side of a threshold."""
     right = sum(score >= threshold for score in positive) + sum(score < threshold for score in negative)
     return right / (len(positive) + len(negative))
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which `share` (0–1) of the values lie."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def _number(rank: int | None) -> int:
-    return _MISSED if rank is None else rank

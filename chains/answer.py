@@ -1,42 +1,50 @@
-"""One question, all the way: retrieve, then refuse, quote, or let a language model write.
+"""One question, all the way: understand, retrieve, then refuse, quote, or let a language model write; then check.
 
 The events come in this order: `Retrieved`, `Delta`…, `Finished`. Closing the generator stops the model.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from chains.budget import fitted_messages
+from chains.budget import fitted_prompt
+from chains.citations import CitationFilter, cited
+from chains.condense import condense
+from chains.prompt import build_chat
 from chains.reader import read
 from chains.retrieve import DenseLeg, retrieve
+from chains.small_talk import small_talk
 from chains.table_rows import in_words, is_table_row
+from chains.verdicts import check_answer
 from core.answers import (
     Answer,
     AnswerEvent,
     AnswerMode,
+    AskOptions,
     Citation,
     Delta,
     Finished,
+    LeftOut,
     Passage,
     Retrieval,
     RetrievalSettings,
     Retrieved,
     Turn,
 )
+from core.errors import KnowGLMError
+from core.grounding import Grounding
 from core.messages import Language, Message
-from core.model_errors import AnswerFailed, ModelError
+from core.model_errors import AnswerFailed
 from core.plugs import ChunkStore
 
 REFUSAL = Message(
     "知识库里没有找到与这个问题足够相关的内容，所以不作回答。",
     "Nothing in the knowledge base is relevant enough to this question, so there is no answer.",
 )
-_MARK = re.compile(r"\[(\d{1,3})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,61 +52,155 @@ class AnswerPlugs:
     """What an answer is made with.
 
     Attributes:
+        store: returns what is searched, for the question as it is searched with.
         dense: None leaves retrieval to the lexical leg.
         llm: returns the language model, loading it if need be; None lets the embedded reader quote sentences.
         template: prompt with `{passages}` and `{question}`.
+        system: what the language model is told beforehand; empty for nothing.
         history_turns: turns that the language model is given.
     """
 
-    store: ChunkStore
+    store: Callable[[str], ChunkStore]
     dense: DenseLeg | None
     llm: Callable[[], BaseChatModel] | None
     template: str
+    system: str
     history_turns: int
     language: Language
 
-    @property
-    def mode(self) -> AnswerMode:
-        """Who writes the answer."""
-        return "extractive" if self.llm is None else "llm"
+
+@dataclass(slots=True)
+class _Draft:
+    """What is known of an answer while it is written."""
+
+    mode: AnswerMode
+    text: str = ""
+    prompt: str = ""
+    refused: bool = False
+    citations: tuple[Citation, ...] = ()
+    removed: tuple[int, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut)
+    grounding: Grounding | None = None
+
+    def say(self, text: str) -> Iterator[Delta]:
+        """Add a piece to the text, and yield it unless it is empty."""
+        self.text += text
+        if text:
+            yield Delta(text)
 
 
 def answer_events(
-    question: str, plugs: AnswerPlugs, settings: RetrievalSettings, history: Sequence[Turn] = ()
+    question: str,
+    plugs: AnswerPlugs,
+    settings: RetrievalSettings,
+    history: Sequence[Turn] = (),
+    options: AskOptions = AskOptions(),  # noqa: B008 - immutable
 ) -> Iterator[AnswerEvent]:
     """Answer a question from the knowledge base, or refuse, as a stream of events."""
     started = time.perf_counter()
-    retrieval = retrieve(question, plugs.store, settings, plugs.dense)
-    yield Retrieved(retrieval)
-    text, prompt, refused = "", "", not retrieval.passages
-    citations: tuple[Citation, ...] = ()
-    if refused:
-        text = REFUSAL.text(plugs.language)
-        yield Delta(text)
-    elif plugs.llm is None:
-        citations = _quoted(question, retrieval, plugs.store)
-        for citation in citations:
-            delta = f"{_readable(citation, retrieval.passages)} [{citation.n}]\n"
-            text += delta
-            yield Delta(delta)
+    greeting = small_talk(question)
+    searched = _searched(question, plugs, history, options) if greeting is None else question
+    if greeting is not None or options.mode == "chat":
+        store, retrieval = None, Retrieval(searched, (), (), settings, 0.0)
     else:
-        llm, turns = plugs.llm(), history[-plugs.history_turns :] if plugs.history_turns else ()
-        messages, passages = fitted_messages(llm, plugs.template, question, retrieval.passages, turns)
-        prompt = "\n\n".join(f"{message.type}: {message.text}" for message in messages)
-        for delta in _written(llm, messages):
-            text += delta
-            yield Delta(delta)
-        citations = _marked(text, passages)
-    seconds = time.perf_counter() - started
-    yield Finished(Answer(question, text.strip(), refused, plugs.mode, citations, retrieval, prompt, seconds))
+        store = plugs.store(searched)
+        retrieval = retrieve(searched, store, settings, plugs.dense)
+    yield Retrieved(retrieval)
+    draft = _Draft("none")
+    if greeting is not None:
+        draft.mode = "small_talk"
+        yield from draft.say(greeting.text(plugs.language))
+    elif options.mode == "chat":
+        yield from _chatted(draft, question, plugs, history)
+    elif not retrieval.passages:
+        draft.refused = True
+        yield from draft.say(REFUSAL.text(plugs.language))
+    elif options.mode != "retrieval" and store is not None:
+        yield from _grounded(draft, question, retrieval, store, plugs, history)
+    yield Finished(
+        Answer(
+            question=question,
+            text=draft.text.strip(),
+            refused=draft.refused,
+            mode=draft.mode,
+            citations=draft.citations,
+            retrieval=retrieval,
+            prompt=draft.prompt,
+            seconds=time.perf_counter() - started,
+            rewritten=searched if searched != question else "",
+            grounding=draft.grounding,
+            removed_citations=draft.removed,
+            left_out=draft.left_out,
+        )
+    )
 
 
-def _written(llm: BaseChatModel, messages: list[BaseMessage]) -> Iterator[str]:
-    try:
+def _searched(question: str, plugs: AnswerPlugs, history: Sequence[Turn], options: AskOptions) -> str:
+    """Return the question to search with: a follow-up is rewritten to stand alone."""
+    if not history or not options.rewrite or options.mode == "chat":
+        return question
+    return condense(question, history, plugs.llm() if plugs.llm else None)
+
+
+def _grounded(
+    draft: _Draft,
+    question: str,
+    retrieval: Retrieval,
+    store: ChunkStore,
+    plugs: AnswerPlugs,
+    history: Sequence[Turn],
+) -> Iterator[Delta]:
+    """Write an answer that rests on the passages, and check it against them."""
+    if plugs.llm is None:
+        draft.mode = "extractive"
+        yield from _quoted(draft, retrieval, store)
+        draft.grounding = check_answer(draft.text.strip(), retrieval.passages, marks_name_passages=False)
+        return
+    draft.mode = "llm"
+    llm = plugs.llm()
+    with _model_errors():
+        fitted = fitted_prompt(
+            llm, plugs.template, question, retrieval.passages, _recent(history, plugs), system=plugs.system
+        )
+    draft.left_out = fitted.left_out
+    marks = CitationFilter(len(fitted.passages))
+    for delta in _written(draft, llm, fitted.messages):
+        yield from draft.say(marks.push(delta))
+    yield from draft.say(marks.finish())
+    draft.removed = marks.removed
+    draft.citations = _marked(draft.text, fitted.passages)
+    draft.grounding = check_answer(draft.text.strip(), fitted.passages)
+
+
+def _chatted(draft: _Draft, question: str, plugs: AnswerPlugs, history: Sequence[Turn]) -> Iterator[Delta]:
+    """Let the language model answer by itself."""
+    if plugs.llm is None:
+        raise AnswerFailed(detail=_NO_MODEL)
+    draft.mode = "llm"
+    for delta in _written(draft, plugs.llm(), build_chat(question, _recent(history, plugs), plugs.system)):
+        yield from draft.say(delta)
+
+
+_NO_MODEL = Message("没有语言模型，不能闲谈", "there is no language model to chat with")
+
+
+def _recent(history: Sequence[Turn], plugs: AnswerPlugs) -> Sequence[Turn]:
+    return history[-plugs.history_turns :] if plugs.history_turns else ()
+
+
+def _written(draft: _Draft, llm: BaseChatModel, messages: list[BaseMessage]) -> Iterator[str]:
+    draft.prompt = "\n\n".join(f"{message.type}: {message.text}" for message in messages)
+    with _model_errors():
         for chunk in llm.stream(messages):
             if chunk.text:
                 yield chunk.text
-    except ModelError:
+
+
+@contextmanager
+def _model_errors() -> Iterator[None]:
+    try:
+        yield
+    except KnowGLMError:
         raise
     except Exception as error:  # a model of any make, which raises what it likes
         raise AnswerFailed(detail=error) from error
@@ -106,24 +208,24 @@ def _written(llm: BaseChatModel, messages: list[BaseMessage]) -> Iterator[str]:
 
 def _marked(text: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
     """Return the passages that the text cites by [n], each once, in the order of their numbers."""
-    numbers = sorted({int(mark) for mark in _MARK.findall(text)} & set(range(1, len(passages) + 1)))
     return tuple(
         Citation(n, passage.chunk, passage.start, passage.end, passage.relevance, passage.text)
-        for n, passage in ((n, passages[n - 1]) for n in numbers)
+        for n, passage in ((n, passages[n - 1]) for n in sorted(cited(text)))
     )
 
 
-def _quoted(question: str, retrieval: Retrieval, store: ChunkStore) -> tuple[Citation, ...]:
-    """Return the sentences that the embedded reader chooses, as citations numbered from 1."""
+def _quoted(draft: _Draft, retrieval: Retrieval, store: ChunkStore) -> Iterator[Delta]:
+    """Quote the sentences that the embedded reader chooses, with citations numbered from 1."""
     passages = retrieval.passages
     kept = [hit for hit in retrieval.hits if hit.kept]
-    quotes = read(question, passages, kept, store.term_weights(question))
-    citations = []
-    for n, quote in enumerate(quotes, start=1):
+    for n, quote in enumerate(
+        read(retrieval.question, passages, kept, store.term_weights(retrieval.question)), start=1
+    ):
         passage = passages[quote.passage]
         chunk = store.chunk_at(passage.chunk.document_id, quote.start) or passage.chunk
-        citations.append(Citation(n, chunk, quote.start, quote.end, passage.relevance, quote.text))
-    return tuple(citations)
+        citation = Citation(n, chunk, quote.start, quote.end, passage.relevance, quote.text)
+        draft.citations += (citation,)
+        yield from draft.say(f"{_readable(citation, passages)} [{n}]\n")
 
 
 def _readable(citation: Citation, passages: Sequence[Passage]) -> str:

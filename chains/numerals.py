@@ -8,19 +8,19 @@ _TENS = {"十": 10, "百": 100, "千": 1000}
 _MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 CHINESE_NUMERAL = "[" + "".join([*_DIGITS, *_TENS, *_MYRIADS]) + "]"
 
-_ENGLISH = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-} | {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENTHS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ENGLISH = {word: value for value, word in enumerate(_UNITS.split())}
+_ENGLISH |= {word: 10 * tens for tens, word in enumerate(_TENTHS.split(), start=2)}
 _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _WORD = "|".join(sorted({*_ENGLISH, *_SCALES}, key=len, reverse=True))
-ENGLISH_NUMERAL = rf"\b(?:{_WORD})(?:(?:[ -]|\s+and\s+)(?:{_WORD}))*\b"
+ENGLISH_NUMERAL = rf"(?<![A-Za-z])(?:{_WORD})(?:(?:[ -]|\s+and\s+)(?:{_WORD}))*(?![A-Za-z])"
 
 _FACTORS = {name: Decimal(value) for name, value in (_TENS | _MYRIADS | _SCALES).items()}
-FACTOR = rf"(?:[百千]?[{''.join(_MYRIADS)}]{{1,2}}|[百千]|\s?(?:{'|'.join(_SCALES)})\b)"  # after digits: 62亿, 6.2 billion
+FACTOR = rf"(?:[百千]?[{''.join(_MYRIADS)}]{{1,2}}|[百千]|(?:{'|'.join(_SCALES)})\b)"  # after digits: 62亿, 6 million
 
 
 def from_digits(digits: str, factor: str = "") -> Decimal:
@@ -33,7 +33,7 @@ def from_digits(digits: str, factor: str = "") -> Decimal:
 
 
 def from_chinese(numeral: str) -> Decimal | None:
-    """Return the value of 六十二亿, 一百零五, 二〇二三 or 三点五; None for what is no one number, such as 三四 or 万一."""
+    """Return the value of 六十二亿, 一百零五, 二〇二三 or 三点五; None for what is none, such as 三四 or 万一."""
     whole, _, fraction = numeral.partition("点")
     if fraction:
         before = from_chinese(whole)
@@ -47,7 +47,7 @@ def from_chinese(numeral: str) -> Decimal | None:
 
 def _composed(numeral: str) -> Decimal | None:
     """Add up digits with their places: each myriad closes a section of tens, hundreds and thousands."""
-    total, section, digit, last = 0, 0, None, 10**13
+    total, section, digit, closed = 0, 0, None, 10**13
     for char in numeral:
         if char in _DIGITS:
             if digit:  # two digits in a row, as in 三四十
@@ -63,9 +63,10 @@ def _composed(numeral: str) -> Decimal | None:
             if not total and not section:  # 万 without a number before it
                 return None
             myriad = _MYRIADS[char]
-            total = (total + section) * myriad if myriad > last else total + (section or 1) * myriad
-            section, digit, last = 0, None, myriad
-    return Decimal(total + section + (digit or 0))
+            total = (total + section) * myriad if myriad > closed else total + section * myriad
+            section, digit, closed = 0, None, myriad
+    place = (_TENS | _MYRIADS).get(numeral[-2:-1], 10) // 10  # 一百五 is 150, 一万二 is 12000
+    return Decimal(total + section + (digit or 0) * place)
 
 
 def from_english(words: str) -> Decimal | None:

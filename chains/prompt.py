@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from core.answers import Passage, Turn
 
@@ -11,18 +11,23 @@ _CLOSING_TAG = re.compile(r"</([^<>/]+)>")
 
 
 def build_messages(
-    template: str, question: str, passages: Sequence[Passage], history: Sequence[Turn]
+    template: str, question: str, passages: Sequence[Passage], history: Sequence[Turn], system: str = ""
 ) -> list[BaseMessage]:
-    """Return the conversation to send: the turns of the history, then the filled template.
+    """Return the conversation to send: the system prompt, the turns of the history, then the filled template.
 
     History holds real questions and plain answers only; passages of earlier turns are not repeated. A tag of the
     template that occurs in a passage loses its bracket, so that no document can end the part that is only material.
     """
-    messages: list[BaseMessage] = []
+    material = _without_tags(numbered(passages), template)
+    return build_chat(template.format(passages=material, question=question), history, system)
+
+
+def build_chat(question: str, history: Sequence[Turn], system: str = "") -> list[BaseMessage]:
+    """Return a conversation that rests on nothing but itself."""
+    messages: list[BaseMessage] = [SystemMessage(system)] if system else []
     for turn in history:
         messages += [HumanMessage(turn.question), AIMessage(turn.answer)]
-    material = _without_tags(numbered(passages), template)
-    return [*messages, HumanMessage(template.format(passages=material, question=question))]
+    return [*messages, HumanMessage(question)]
 
 
 def numbered(passages: Sequence[Passage]) -> str:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from cli import texts
+from cli import eval_texts, explain_texts, texts
+from cli.evaluate import evaluate
+from cli.explain import explain
 from cli.models import models_app
+from cli.traces import trace_app
 from configs.environment import interface_language, load_settings
 from core.errors import KnowGLMError
 from core.messages import Message
@@ -37,6 +40,7 @@ app = typer.Typer(help=_help(texts.ABOUT), add_completion=False, rich_markup_mod
 kb_app = typer.Typer(help=_help(texts.KB), no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(kb_app, name="kb")
 app.add_typer(models_app, name="models")
+app.add_typer(trace_app, name="trace")
 
 
 def main() -> None:
@@ -83,7 +87,8 @@ def ask(
 
     knowledge_qa, screen = _open(top_k, threshold), _screen()
     name = _ready(knowledge_qa, kb)
-    _load_model(knowledge_qa)
+    if knowledge_qa.search(_asked(question), name).passages:  # a refusal needs no model
+        _load_model(knowledge_qa)
     events = knowledge_qa.ask(_asked(question), name)
     if as_json:
         screen.json(next(answer_json(event.answer) for event in events if isinstance(event, Finished)))
@@ -110,6 +115,10 @@ def search(
         screen.json(search_json(retrieval))
     else:
         screen.candidates(retrieval)
+
+
+app.command("explain", help=_help(explain_texts.EXPLAIN))(explain)
+app.command("eval", help=_help(eval_texts.EVAL))(evaluate)
 
 
 @kb_app.command("create", help=_help(texts.KB_CREATE))

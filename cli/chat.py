@@ -1,5 +1,7 @@
 """The interactive conversation."""
 
+import shlex
+
 from cli import texts
 from cli.render import Screen
 from core.answers import Turn
@@ -33,24 +35,30 @@ def converse(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
 
 def _respond(knowledge_qa: KnowledgeQA, kb: str, line: str, history: list[Turn], screen: Screen) -> None:
     """Carry out a command, or answer a question and add it to the history."""
-    command, *arguments = line.split() or [""]
     if line.lower() == "clear":
         history.clear()
         screen.say(texts.CLEARED)
-    elif command == "/model":
-        _change_model(knowledge_qa, arguments, screen)
+    elif line == "/model" or line.startswith("/model "):
+        _change_model(knowledge_qa, line.removeprefix("/model"), screen)
     elif line:
         answer = screen.stream(knowledge_qa.ask(line, kb, history))
         if not answer.refused:
             history.append(Turn(line, answer.text))
 
 
-def _change_model(knowledge_qa: KnowledgeQA, arguments: list[str], screen: Screen) -> None:
-    """Switch to `NAME [PRECISION]`, where given, and say what is in force."""
-    changes = dict(zip(("llm", "precision"), arguments, strict=False))
-    if changes:
+def _change_model(knowledge_qa: KnowledgeQA, wanted: str, screen: Screen) -> None:
+    """Switch to `NAME [PRECISION]`, where given, and say what is in force; a name with blanks stands in quotes."""
+    try:
+        arguments = shlex.split(wanted)
+    except ValueError:  # a quote that does not end
+        arguments = []
+    if len(arguments) > 2 or (wanted.strip() and not arguments):
+        screen.say(texts.MODEL_USAGE)
+        return
+    if arguments:
+        llm, precision = (*arguments, "auto")[:2]
         with screen.progress() as progress:
-            knowledge_qa.use_model(progress, **{"precision": "auto", **changes})
+            knowledge_qa.use_model(progress, llm=llm, precision=precision)
     screen.say(texts.MODEL, model=knowledge_qa.model_in_force)
 
 

@@ -135,7 +135,8 @@ class Screen:
             yield show
 
     def _sources(self, answer: Answer) -> None:
-        self._out.print(Text(self._text(texts.SOURCES), style="bold"))
+        if answer.citations:
+            self._out.print(Text(self._text(texts.SOURCES), style="bold"))
         for citation in answer.citations:
             self._out.print(Text(f"[{citation.n}] {self._cited(citation)}", style="cyan"))
         self._timing(answer)

@@ -39,6 +39,10 @@ WELCOME = Message(
 )
 PROMPT = Message("问> ", "Q> ")
 CLEARED = Message("对话已清空。", "The conversation is forgotten.")
+MODEL_USAGE = Message(
+    "写法：/model 名字 [精度]；名字里有空格时加引号。",
+    "Write /model NAME [PRECISION]; a name with blanks stands in quotes.",
+)
 MODEL = Message("语言模型：{model}", "Language model: {model}")
 GOODBYE = Message("再见。", "Goodbye.")
 STOPPED = Message("（已停止）", "(stopped)")

@@ -201,6 +201,33 @@ class Settings(BaseModel):
     seed: Annotated[
         int | None, Message("随机种子，空表示每次不同", "seed of the sampling, empty for a new one each time")
     ] = Field(None, ge=0)
+    rewrite: Annotated[
+        bool,
+        Message("检索前把追问改写成完整的问题", "rewrite follow-up questions to stand alone before searching"),
+    ] = True
+    web_search: Annotated[
+        Literal["off", "searxng", "ddgs"],
+        Message(
+            "联网搜索用什么：off 不用，searxng 用 web_search_url 的实例，ddgs 用该 Python 包",
+            "what searches the web: off for nothing, searxng for the instance at web_search_url, ddgs for that package",
+        ),
+    ] = "off"
+    web_search_url: Annotated[
+        str, Message("SearXNG 的地址，如 http://127.0.0.1:8888", "address of SearXNG, such as http://127.0.0.1:8888")
+    ] = Field("", pattern=_URL)
+    web_results: Annotated[int, Message("取用多少条搜索结果", "how many results of a web search are used")] = Field(
+        8, ge=1, le=50
+    )
+    system_prompt: Annotated[
+        str, Message("给语言模型的系统提示词，空表示没有", "system prompt of the language model, empty for none")
+    ] = ""
+    traces: Annotated[
+        int,
+        Message(
+            "保留最近多少次问答的完整记录，只存本机，0 表示不记录",
+            "how many answers are kept as traces, on this machine only; 0 keeps none",
+        ),
+    ] = Field(200, ge=0, le=100_000)
     prompt: Annotated[
         str, Message("提示词模板的名字，见 configs/prompts.py", "name of the prompt template, see configs/prompts.py")
     ] = "default"

@@ -8,6 +8,8 @@ Each class says what happened and what to do next, in both languages, and carrie
     ├─ LoadError                     in core/load_errors.py, one for each way in which a file cannot be read
     ├─ StoreError                    EmbedderMismatch · StoreCorrupted · StoreUnwritable · StoreClosed
     ├─ TraceError                    TraceNotFound · TraceUnreadable · TraceNotReplayable
+    ├─ WebSearchError                in core/web_errors.py
+    ├─ InvalidPrompt                 a prompt template without its placeholders
     └─ ModelError                    in core/model_errors.py
 
 `code` is stable for programs, `http_status` is for an HTTP front end, `exit_code` for a command line.
@@ -68,6 +70,17 @@ class ConfigError(KnowGLMError):
 
 def _as_list(problems: list[Message], language: Language) -> str:
     return "\n".join(f"  - {problem.text(language)}" for problem in problems)
+
+
+class InvalidPrompt(KnowGLMError):
+    """A prompt template that could not be filled."""
+
+    code, http_status = "invalid_prompt", 422
+    what = Message("提示词模板里的占位符不对：{found}", "The prompt template has the wrong placeholders: {found}")
+    cure = Message(
+        "模板里必须各有一个 {{passages}} 和 {{question}}，没有别的占位符；要写大括号时写两遍。",
+        "A template has {{passages}} and {{question}} once each, and no other placeholder; double a brace to write it.",
+    )
 
 
 class KnowledgeBaseError(KnowGLMError):

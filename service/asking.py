@@ -1,26 +1,56 @@
 """Questions to knowledge bases: with which settings, which legs, which prompt and which model they are answered."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from chains.answer import AnswerPlugs, answer_events
 from chains.retrieve import DenseLeg, logistic, retrieve
 from chains.retriever import KnowledgeRetriever
 from configs.model_config import Settings
 from configs.prompts import PROMPTS
-from core.answers import AnswerEvent, Retrieval, RetrievalSettings, Turn
+from core.answers import AnswerEvent, AskOptions, Finished, Retrieval, RetrievalSettings, Turn
 from core.messages import Language, well_formed
+from core.plugs import ChunkStore
+from core.traces import Trace
 from service.embedding_model import EmbeddingModel
+from service.evaluation import saved_settings
 from service.language_model import LanguageModel
+from service.traces import TraceStore, kb_version
+from service.web_search import build_web_search
+from service.web_store import web_store
+from splitters.chinese import ChineseTextSplitter
+from vectorstores.combined import CombinedStore
 from vectorstores.knowledge_store import KnowledgeStore
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How the language model is asked.
+
+    Attributes:
+        template: with `{passages}` and `{question}`.
+        system: what it is told beforehand.
+    """
+
+    template: str
+    system: str
 
 
 class Asking:
     """How questions are answered; every entry point comes through here."""
 
-    def __init__(self, settings: Settings, language: Language, embedding: EmbeddingModel, model: LanguageModel) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        language: Language,
+        embedding: EmbeddingModel,
+        model: LanguageModel,
+        traces: TraceStore,
+    ) -> None:
         self._settings, self._language = settings, language
-        self._embedding, self._model = embedding, model
+        self._embedding, self._model, self._traces = embedding, model, traces
 
     def search(self, question: str, store: KnowledgeStore) -> Retrieval:
         """Return every candidate for a question, kept or dropped and why."""
@@ -30,20 +60,69 @@ class Asking:
         """Return the same retrieval as a LangChain retriever, with the settings now in force."""
         return KnowledgeRetriever(store=store, settings=self.retrieval_settings(store), dense=self.dense(store))
 
-    def ask(self, question: str, store: KnowledgeStore, history: Sequence[Turn]) -> Iterator[AnswerEvent]:
-        """Answer a question as a stream of events."""
-        return answer_events(well_formed(question), self._plugs(store), self.retrieval_settings(store), history)
+    def ask(
+        self, question: str, store: KnowledgeStore, history: Sequence[Turn], options: AskOptions
+    ) -> Iterator[AnswerEvent]:
+        """Answer a question as a stream of events, and keep its trace."""
+        turns = [Turn(well_formed(turn.question), well_formed(turn.answer)) for turn in history]
+        settings = self.retrieval_settings(store)
+        return self._traced(self._events(well_formed(question), store, settings, turns, options), store, turns, options)
+
+    def _events(
+        self,
+        question: str,
+        store: KnowledgeStore,
+        settings: RetrievalSettings,
+        history: Sequence[Turn],
+        options: AskOptions,
+    ) -> Iterator[AnswerEvent]:
+        with ExitStack() as opened:
+            plugs = self._plugs(store, self._searched_store(store, options, opened))
+            yield from answer_events(question, plugs, settings, history, options)
+
+    def _searched_store(
+        self, store: KnowledgeStore, options: AskOptions, opened: ExitStack
+    ) -> Callable[[str], ChunkStore]:
+        """Return what gives the store to search: the knowledge base, what a web search finds, or both."""
+        if options.mode not in ("web", "kb+web"):
+            return lambda _: store
+        settings = self._settings
+        web = build_web_search(
+            settings.web_search, settings.web_search_url, settings.web_results, settings.server_timeout_s
+        )
+
+        def find(question: str) -> ChunkStore:
+            splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
+            embeddings = self._embedding.for_store(store) if store.chunk_count else self._embedding.get()
+            identity = self._embedding.identity() if embeddings else None
+            found = web_store(web.find(question), settings.data_dir, splitter, embeddings, identity)
+            results = opened.enter_context(found)
+            return results if options.mode == "web" else CombinedStore([store, results])
+
+        return find
 
     def retrieval_settings(self, store: KnowledgeStore) -> RetrievalSettings:
-        """Return the settings in force for a knowledge base."""
-        settings, weight, threshold = self._settings, self._settings.dense_weight, self._settings.threshold
+        """Return the settings in force: a flag or variable, else what the knowledge base has saved, else the default."""
+        settings, explicit = self._settings, self._settings.model_fields_set
+        saved = {
+            name: value
+            for name, value in saved_settings(store.manifest(), self._fingerprint(store)).items()
+            if name not in explicit
+        }
+        threshold = saved.get("threshold", settings.threshold)
+        weight = saved.get("dense_weight", settings.dense_weight)
         return RetrievalSettings(
-            top_k=settings.top_k,
+            top_k=saved.get("top_k", settings.top_k),
             threshold=default_threshold(store.chunk_count) if threshold is None else threshold,
             dense_weight=self._embedding.dense_weight if weight is None else weight,
             passage_chars=settings.passage_chars,
             context_chars=settings.context_chars,
         )
+
+    def _fingerprint(self, store: KnowledgeStore) -> str:
+        """Return which embedding ranks; empty for the lexical leg alone."""
+        stored = store.embedding
+        return stored.fingerprint if stored and self._embedding.name != "lexical" else ""
 
     def dense(self, store: KnowledgeStore) -> DenseLeg | None:
         """Return the dense leg of a knowledge base that has vectors."""
@@ -53,15 +132,41 @@ class Asking:
         calibration = self._embedding.calibration
         return DenseLeg(embeddings, logistic(calibration.midpoint, calibration.scale))
 
-    def _plugs(self, store: KnowledgeStore) -> AnswerPlugs:
+    def _plugs(self, store: KnowledgeStore, searched: Callable[[str], ChunkStore]) -> AnswerPlugs:
         return AnswerPlugs(
-            store=store,
+            store=searched,
             dense=self.dense(store),
             llm=self._model.load if self._model.available else None,
-            template=PROMPTS[self._settings.prompt],
+            template=self.prompt(store).template,
+            system=self.prompt(store).system,
             history_turns=self._settings.history_turns,
             language=self._language,
         )
+
+    def prompt(self, store: KnowledgeStore) -> Prompt:
+        """Return the prompt in force: of a flag or variable, else the knowledge base's own, else the default."""
+        settings, explicit, saved = self._settings, self._settings.model_fields_set, store.manifest()
+        template = saved.get("prompt_template") if "prompt" not in explicit else None
+        system = saved.get("system_prompt") if "system_prompt" not in explicit else None
+        return Prompt(
+            PROMPTS[settings.prompt] if template is None else template,
+            settings.system_prompt if system is None else system,
+        )
+
+    def _traced(
+        self, events: Iterator[AnswerEvent], store: KnowledgeStore, history: Sequence[Turn], options: AskOptions
+    ) -> Iterator[AnswerEvent]:
+        """Add to the finished answer what wrote it and where its trace is kept."""
+        manifest = store.manifest()  # before anything can change
+        for event in events:
+            if isinstance(event, Finished):
+                by = self._model.in_force if event.answer.mode == "llm" else ""
+                answer = replace(event.answer, model=by)
+                kb = manifest.get("name", "") if options.mode in ("kb", "retrieval") else ""
+                trace = Trace(answer, kb, kb_version(manifest), tuple(history), self._language)
+                yield Finished(replace(answer, trace_id=self._traces.save(trace)))
+            else:
+                yield event
 
 
 def default_threshold(chunk_count: int) -> float:

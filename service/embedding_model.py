@@ -1,7 +1,9 @@
 """The embedding of one application: which is wanted, whether it is there, and what it makes of a cosine."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from langchain_core.embeddings import Embeddings
 
@@ -10,8 +12,9 @@ from configs.model_config import Settings
 from core.documents import EmbeddingIdentity
 from core.errors import EmbedderMismatch
 from core.messages import Message
-from core.model_errors import ModelNotFound
+from core.model_errors import ModelFolderMissing, ModelNotFound
 from models.embeddings import SentenceTransformerEmbeddings, has_weights
+from service.idle_settings import idle_embedding_settings
 from vectorstores.knowledge_store import KnowledgeStore
 
 _ABSENT = Message(
@@ -20,6 +23,20 @@ _ABSENT = Message(
     "The weights of the embedding {name} are not here, so retrieval is lexical only. For vector search run models "
     "download {name} (or put {repository} into {folder}), then kb rebuild.",
 )
+
+_ABSENT_FOLDER = Message(
+    "目录 {folder} 里没有嵌入模型，检索只用词面匹配。",
+    "The folder {folder} holds no embedding, so retrieval is lexical only.",
+)
+
+
+@runtime_checkable
+class Freeable(Protocol):
+    """An embedding that holds connections."""
+
+    def free(self) -> None:
+        """Close them."""
+        ...
 
 
 class EmbeddingModel:
@@ -35,13 +52,12 @@ class EmbeddingModel:
         self._lock = threading.Lock()
         self._wanted, self._folder = settings.embedding, settings.model_dir / settings.embedding
         self._spec = EMBEDDINGS.get(self._wanted, EmbeddingSpec("sentence_transformers"))
-        if settings.embedding_url:
-            self._spec = EmbeddingSpec(
-                "openai", calibration=self._spec.calibration, dense_weight=self._spec.dense_weight
-            )
-        elif self._wanted not in EMBEDDINGS:  # a folder of the user's own
+        self._is_own = self._wanted not in EMBEDDINGS and not settings.embedding_url
+        if settings.embedding_url and self._spec.backend != "lexical":
+            self._spec = replace(self._spec, backend="openai")
+        elif self._is_own:
             self._folder = Path(self._wanted).expanduser()
-            self._wanted = self._folder.name
+            self._wanted = self._folder.resolve().name
         if given is not None:
             self._spec, self._wanted = EmbeddingSpec("sentence_transformers"), type(given).__name__
 
@@ -99,15 +115,26 @@ class EmbeddingModel:
 
     def notices(self) -> list[Message]:
         """Return what the user should know: that the weights are not there."""
-        if self._present or self._spec.backend == "lexical":
+        if self._given is not None:
             return []
-        repository = self._spec.repository or self._wanted
-        return [_ABSENT.filled(name=self._wanted, repository=repository, folder=self._folder)]
+        if self._present or self._spec.backend == "lexical":
+            return idle_embedding_settings(self._settings)
+        if self._is_own:
+            return [_ABSENT_FOLDER.filled(folder=self._folder)]
+        return [_ABSENT.filled(name=self._wanted, repository=self._spec.repository, folder=self._folder)]
 
     def require(self) -> None:
         """Raise ModelNotFound where the weights are not there."""
-        if self.notices():
-            raise ModelNotFound(name=self._wanted, tried=self._folder)
+        if not self._present and self._spec.backend != "lexical":
+            error = ModelFolderMissing if self._is_own else ModelNotFound
+            raise error(name=self._wanted, tried=self._folder)
+
+    def close(self) -> None:
+        """Let go of the model, or of the connections to its server."""
+        with self._lock:
+            loaded, self._loaded = self._loaded, None
+        if isinstance(loaded, Freeable):
+            loaded.free()
 
     @property
     def _present(self) -> bool:

@@ -4,18 +4,37 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from chains.draft_questions import draft_questions
+from chains.expected import parse_expected
+from chains.explain import explain
+from chains.retrieve import retrieve
 from chains.retriever import KnowledgeRetriever
-from configs.environment import load_settings
+from configs.environment import PREFIX, load_settings
 from configs.model_config import Settings
-from core.answers import AnswerEvent, ProgressCallback, Retrieval, Turn, ignore_progress
+from configs.prompts import require_placeholders
+from core.answers import AnswerEvent, AskOptions, ProgressCallback, Retrieval, Turn, ignore_progress
 from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInfo
-from core.messages import Language, Message
-from service.asking import Asking
+from core.errors import ConfigError
+from core.evaluation import Evaluation, LabelledQuestion, Origin, Suggestion
+from core.explanations import Explanation
+from core.messages import Language, Message, well_formed
+from core.traces import ReplayReport, Trace, TraceSummary
+from service.asking import Asking, Prompt
 from service.embedding_model import EmbeddingModel
+from service.evaluation import Evaluator
 from service.indexing import Indexing
 from service.language_model import LanguageModel
 from service.library import SAMPLES, Library
+from service.traces import TraceStore, kb_version, replay, searched_kb
 
+MODEL_SETTINGS = {"llm", "precision", "device", "arithmetic", "adapter", "llm_url", "llm_api_key", "server_timeout_s"}
+MODEL_SETTINGS |= {"answer_tokens", "temperature", "top_p", "sample_top_k", "repetition_penalty", "seed"}
+"""What `use_model` can change."""
+
+_NOT_THE_MODELS = Message(
+    "{name} 不是语言模型的设置，不能在运行中更改",
+    "{name} is no setting of the language model, and cannot be changed while the program runs",
+)
 _NO_VECTORS = Message(
     "知识库“{name}”里有 {count} 块没有向量，检索只用词面匹配；运行 kb rebuild {name} 补上。",
     "{count} chunks of the knowledge base “{name}” have no vectors: they are found lexically only. "
@@ -42,8 +61,9 @@ class KnowledgeQA:
         self._library = library
         self._embedding = embedding
         self._model = model
+        self._traces = TraceStore(settings.data_dir / ".traces", settings.traces)
         self._indexing = Indexing(settings, embedding)
-        self._asking = Asking(settings, language, embedding, model)
+        self._asking = Asking(settings, language, embedding, model, self._traces)
 
     # --- knowledge bases -------------------------------------------------------------------------------------------
 
@@ -102,14 +122,104 @@ class KnowledgeQA:
         """Return the same retrieval as a LangChain retriever, with the settings now in force."""
         return self._asking.retriever(self._library.open(kb))
 
-    def ask(self, question: str, kb: str = SAMPLES, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
-        """Answer a question from a knowledge base, as a stream of events; close the stream to stop."""
-        return self._asking.ask(question, self._library.open(kb), history)
+    def ask(
+        self, question: str, kb: str = SAMPLES, history: Sequence[Turn] = (), options: AskOptions | None = None
+    ) -> Iterator[AnswerEvent]:
+        """Answer a question from a knowledge base, as a stream of events; close the stream to stop.
+
+        Args:
+            history: earlier turns of the conversation, oldest first.
+            options: by default from the knowledge base, follow-ups rewritten as the settings say.
+
+        Raises:
+            WebSearchOff: the options want a web search, and none is set up.
+        """
+        chosen = options or AskOptions(rewrite=self.settings.rewrite)
+        return self._asking.ask(question, self._library.open(kb), history, chosen)
+
+    def explain(self, question: str, kb: str, expect: str) -> Explanation:
+        """Tell which stage loses what should have been found.
+
+        Args:
+            expect: a file of the knowledge base, a file and a page as "file:3", or a text.
+        """
+        store = self._library.open(kb)
+        expected = parse_expected(expect, [document.name for document in store.documents()])
+        settings, dense = self._asking.retrieval_settings(store), self._asking.dense(store)
+        return explain(well_formed(question), expected, store, settings, dense)
+
+    # --- prompts, calibration, traces ---------------------------------------------------------------------------------
+
+    def prompt(self, kb: str = SAMPLES) -> Prompt:
+        """Return how the language model is asked about a knowledge base."""
+        return self._asking.prompt(self._library.open(kb))
+
+    def set_prompt(self, kb: str, *, template: str | None = None, system: str | None = None) -> None:
+        """Save a prompt with a knowledge base; None goes back to that of the settings.
+
+        Raises:
+            InvalidPrompt: the template lacks a placeholder, or has one that is unknown.
+        """
+        if template is not None:
+            require_placeholders(template)
+        self._library.open(kb).set_manifest(prompt_template=template, system_prompt=system)
+
+    def evaluate(
+        self, kb: str, questions: Sequence[LabelledQuestion], progress: ProgressCallback = ignore_progress
+    ) -> Evaluation:
+        """Measure a knowledge base on questions whose answers are known."""
+        store = self._library.open(kb)
+        evaluator = Evaluator(store, self._asking.retrieval_settings(store), self._asking.dense(store))
+        return evaluator.evaluate(questions, progress)
+
+    def apply(self, kb: str, suggestion: Suggestion) -> None:
+        """Save suggested settings with a knowledge base; chat, command line and programs then use them alike."""
+        self._library.open(kb).set_manifest(**suggestion.entries)
+
+    def questions(self, kb: str) -> list[LabelledQuestion]:
+        """Return the knowledge base's own list of questions whose answers are known."""
+        return self._library.open(kb).questions.labelled()
+
+    def add_questions(self, kb: str, questions: Sequence[LabelledQuestion], origin: Origin) -> int:
+        """Add questions to that list, and return how many are new or changed."""
+        return self._library.open(kb).questions.add(questions, origin)
+
+    def draft_questions(self, kb: str, count: int) -> list[LabelledQuestion]:
+        """Draft questions from the documents, to start a list with."""
+        store = self._library.open(kb)
+        names = [document.name for document in store.documents() if document.state == "indexed"]
+        return draft_questions({name: store.document_chunks(name) for name in names}, count)
+
+    def traces(self, limit: int | None = None) -> list[TraceSummary]:
+        """Return the kept traces, the newest first."""
+        return self._traces.summaries(limit)
+
+    def trace(self, trace_id: str) -> Trace:
+        """Return all that is known of one answer."""
+        return self._traces.load(trace_id)
+
+    def replay(self, trace_id: str) -> ReplayReport:
+        """Retrieve again for a trace, with its settings, and return what has changed."""
+        trace = self._traces.load(trace_id)
+        store = self._library.open(searched_kb(trace))
+        return replay(
+            trace,
+            lambda question, settings: retrieve(question, store, settings, self._asking.dense(store)),
+            kb_version=kb_version(store.manifest()),
+            settings=self._asking.retrieval_settings(store),
+        )
+
+    def clear_traces(self) -> None:
+        """Delete every trace."""
+        self._traces.clear()
 
     def notices(self, kb: str = SAMPLES) -> list[Message]:
         """Return what the user should know: models that are missing, settings that a rebuild would apply."""
         store = self._library.open(kb)
-        manifest, notices = store.manifest(), [*self._model.notices(), *self._embedding.notices()]
+        manifest, notices = (
+            store.manifest(),
+            [*self._model.notices(), *self._embedding.notices(), *self._traces.notices()],
+        )
         missing = store.chunks_without_vectors if self._embedding.name != "lexical" else 0
         if missing:
             notices.append(_NO_VECTORS.filled(name=kb, count=missing))
@@ -121,6 +231,7 @@ class KnowledgeQA:
     def close(self) -> None:
         """Close every knowledge base and free the models."""
         self._model.close()
+        self._embedding.close()
         self._library.close()
 
     # --- the language model ------------------------------------------------------------------------------------------
@@ -148,9 +259,14 @@ class KnowledgeQA:
             ConfigError: a setting is unknown or its value is not valid.
             ModelNotFound: the weights are not on this machine; nothing has changed.
         """
-        explicit = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
-        settings = load_settings({**explicit, **changes}, environ={})
-        self._model.use(settings, progress)
-        self.settings = settings
-        self._asking = Asking(settings, self.language, self._embedding, self._model)
+        explicit = {name: getattr(self.settings, name) for name in self.settings.model_fields_set - changes.keys()}
+        environ = {PREFIX + name.upper(): str(value) for name, value in changes.items()}
+        settings = load_settings(explicit, environ=environ)
+        if others := changes.keys() - MODEL_SETTINGS:
+            raise ConfigError([_NOT_THE_MODELS.filled(name=name) for name in sorted(others)])
+        try:
+            self._model.use(settings, progress)
+        finally:
+            self.settings = self._model.settings
+            self._asking = Asking(self.settings, self.language, self._embedding, self._model, self._traces)
         return self._model.in_force

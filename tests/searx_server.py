@@ -147,6 +147,8 @@ BEHAVIOURS: dict[str, Callable[[Handler], None]] = {
     "list": says(200, [1, 2]),
     "not-utf8": says(200, b'{"results": "\xff\xfe"}'),
     "huge": says(200, b" " * 9_000_000 + b'{"results": []}'),
+    "nested": says(200, "[" * 100_000),
+    "nowhere": says(302, "over there", "text/plain"),
     "moved": says(302, "", Location="/good/elsewhere/search"),
     "slow": Handler.silent,
     "trickle": Handler.trickle,

@@ -14,6 +14,7 @@ from vectorstores.database import Database
 from vectorstores.dense import DenseIndex, packed, unpacked
 from vectorstores.lexical import Collection, lexical_scores, term_weights
 from vectorstores.originals import Originals
+from vectorstores.questions import QuestionList
 
 
 class KnowledgeStore:
@@ -33,6 +34,7 @@ class KnowledgeStore:
         self.folder = folder
         self.originals = Originals(folder / "content")
         self._database = Database(folder / "kb.sqlite")
+        self.questions = QuestionList(self._database)
         self._dense: DenseIndex | None = None
         self._lock = threading.Lock()
 

@@ -68,4 +68,13 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX vectors_by_chunk ON vectors (chunk_id);
     """,
+    """
+    CREATE TABLE questions (                 -- the knowledge base's own list for evaluations
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        question TEXT NOT NULL UNIQUE,
+        expected TEXT NOT NULL,              -- JSON [{"file", "page", "text"}], empty for an unanswerable question
+        origin TEXT NOT NULL CHECK (origin IN ('user', 'draft', 'feedback')),
+        created_at REAL NOT NULL             -- seconds since the epoch
+    ) STRICT;
+    """,
 )

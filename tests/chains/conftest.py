@@ -49,7 +49,9 @@ class Bench:
         prompt: str = "default",
         **changed: Any,
     ) -> Iterator[AnswerEvent]:
-        plugs = AnswerPlugs(self.store, self.dense, llm and (lambda: llm), PROMPTS[prompt], history_turns, "zh")
+        plugs = AnswerPlugs(
+            lambda _: self.store, self.dense, llm and (lambda: llm), PROMPTS[prompt], "", history_turns, "zh"
+        )
         return answer_events(question, plugs, RetrievalSettings(**{**DEFAULTS, **changed}), history)
 
     def ask(self, question: str, *arguments: Any, **changed: Any) -> Answer:

@@ -170,7 +170,8 @@ def test_a_passage_supports_itself_whatever_it_is(text: str) -> None:
 
 
 QUESTIONS = [
-    "年假有几天", "ChatGLM-6B 有多少参数？", "how much memory does it need", "张三在哪个部门", "如何部署？", "显存", "阈值是什么意思",
+    "年假有几天", "ChatGLM-6B 有多少参数？", "how much memory does it need", "张三在哪个部门", "如何部署？", "显存",
+    "阈值是什么意思",
 ]  # fmt: skip
 
 

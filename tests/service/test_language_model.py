@@ -74,7 +74,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def network(app: App) -> Any:
     """What holds the weights of the model that is loaded."""
     model = app._model._model
-    return model._decoder if hasattr(model, "_decoder") else model.network
+    return model.decoder if hasattr(model, "decoder") else model.network
 
 
 def deltas(events: Iterator[Any]) -> Iterator[str]:

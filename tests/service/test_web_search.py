@@ -150,6 +150,8 @@ class TestSearxng:
             ("list", "1, 2", "KNOWGLM_WEB_SEARCH_URL"),
             ("not-utf8", "not of SearXNG", "KNOWGLM_WEB_SEARCH_URL"),
             ("huge", "not of SearXNG", "KNOWGLM_WEB_SEARCH_URL"),
+            ("nested", "not of SearXNG", "KNOWGLM_WEB_SEARCH_URL"),
+            ("nowhere", "over there", "KNOWGLM_WEB_SEARCH_URL"),
             ("moved", "/good/elsewhere/search", "KNOWGLM_WEB_SEARCH_URL"),
             ("hang-up", "cannot be reached", "SearXNG runs"),
             ("cut", "cannot be reached", "SearXNG runs"),
@@ -281,7 +283,7 @@ RESULTS = [
 
 
 def answered(question: str, store: Any, dense: DenseLeg | None = None) -> Answer:
-    plugs = AnswerPlugs(store, dense, None, PROMPTS["default"], 0, "zh")
+    plugs = AnswerPlugs(lambda _: store, dense, None, PROMPTS["default"], "", 0, "zh")
     *_, last = answer_events(question, plugs, SETTINGS)
     assert isinstance(last, Finished)
     return last.answer

@@ -38,15 +38,13 @@ def written(number: int) -> list[str]:
 
 
 DOCUMENTS = {f"{number}.txt": written(number) for number in range(60)}
+VECTORS = {name: np.asarray(EMBEDDINGS.embed_documents(texts), dtype=np.float32) for name, texts in DOCUMENTS.items()}
 
 
 def fill(store: KnowledgeStore, names: Sequence[str], *, with_vectors: bool = True) -> KnowledgeStore:
     if with_vectors:
         store.use_embedding(EmbeddingIdentity("hashed", "f", EMBEDDINGS.dimensions))
-    vectors = {
-        name: np.asarray(EMBEDDINGS.embed_documents(DOCUMENTS[name]), dtype=np.float32) if with_vectors else None
-        for name in names
-    }
+    vectors = VECTORS if with_vectors else dict.fromkeys(names)
     store.put_documents([new_document(name, DOCUMENTS[name], vectors=vectors[name]) for name in names])
     return store
 
@@ -225,13 +223,13 @@ def test_the_same_text_in_two_stores_is_used_once(open_store: OpenStore) -> None
 
 @pytest.mark.skipif(not RGB.exists(), reason="the benchmark is not beside the project")
 def test_search_results_with_the_answer_pass_the_threshold_of_a_large_knowledge_base(open_store: OpenStore) -> None:
-    """News found for thirty questions, four pages with the answer and four without, beside 1,000 other chunks."""
+    """News found for fifteen questions, four pages with the answer and four without, beside 1,000 other chunks."""
     rows: list[dict[str, Any]] = [json.loads(line) for line in gzip.decompress(RGB.read_bytes()).splitlines() if line]
     base, web = open_store("base"), open_store("web")
     other = [page[:250] for row in rows[40:] for page in row["negative"][:5] if isinstance(page, str)][:1000]
     base.put_documents([new_document(f"{n}.txt", [text]) for n, text in enumerate(other)])
     combined, passed = CombinedStore([base, web]), 0
-    for row in rows[:30]:
+    for row in rows[:15]:
         right = [page[:250] for page in row["positive"] if isinstance(page, str)][:4]
         pages = [*right, *(page[:250] for page in row["negative"][:4])]
         web.put_documents([new_document(f"{n}", [text]) for n, text in enumerate(pages)])
@@ -239,4 +237,4 @@ def test_search_results_with_the_answer_pass_the_threshold_of_a_large_knowledge_
         passed += any(hit.kept and hit.chunk.text in right for hit in hits)
         for n in range(8):
             web.delete_document(f"{n}")
-    assert passed >= 28
+    assert passed >= 14

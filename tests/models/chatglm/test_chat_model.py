@@ -173,7 +173,7 @@ class TestAnswers:
         model = load(sampling=replace(WILD, seed=seed))
         answer = model.invoke("你好")
         ids = [token for token in tokens if token != EOS]
-        assert answer.content == model._format.response(model._tokenizer.decode(ids))
+        assert answer.content == model.chat_format.response(model.tokenizer.decode(ids))
         tokens.clear()
         assert "".join(str(chunk.content) for chunk in model.stream("你好")) == answer.content
         assert [token for token in tokens if token != EOS] == ids
@@ -267,9 +267,9 @@ class TestTogether:
 
     def test_a_closed_stream_makes_room_for_the_next_question(self, load: Load) -> None:
         model, ran = load(sampling=Sampling(answer_tokens=1500)), list[int]()
-        assert model._decoder is not None
+        assert model.decoder is not None
         expected = model.invoke("世界", answer_tokens=4).content
-        model._decoder.parts()[1][0].register_forward_hook(lambda *_: ran.append(1))
+        model.decoder.parts()[1][0].register_forward_hook(lambda *_: ran.append(1))
         stream = model.stream("你好")
         next(stream)
         stream.close()
@@ -279,8 +279,8 @@ class TestTogether:
     def test_freeing_while_an_answer_is_written(self, load: Load, dictate: Callable[..., list[int]]) -> None:
         model, go_on = load(sampling=WILD), threading.Semaphore(1)
         dictate(spelled("你好世界"), lambda _: go_on.acquire(timeout=5))
-        assert model._decoder is not None
-        weights = weakref.ref(model._decoder), weakref.ref(next(model._decoder.parameters()))
+        assert model.decoder is not None
+        weights = weakref.ref(model.decoder), weakref.ref(next(model.decoder.parameters()))
         stream = model.stream("说")
         assert next(stream).content == "你好"
         freeing = threading.Thread(target=model.free)
@@ -298,10 +298,10 @@ class TestTogether:
 
     def test_an_error_that_is_kept_does_not_keep_the_weights(self, load: Load) -> None:
         model = load()
-        assert model._decoder is not None
+        assert model.decoder is not None
         with torch.no_grad():
-            model._decoder.parts()[2].weight.fill_(torch.nan)
-        weights = weakref.ref(model._decoder)
+            model.decoder.parts()[2].weight.fill_(torch.nan)
+        weights = weakref.ref(model.decoder)
         with pytest.raises(AnswerFailed) as caught:
             model.invoke("你好")
         assert "NaN" in caught.value.text("en")
@@ -318,7 +318,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, bf16: bool) -> None:
 
 @torch.inference_mode()
 def first_scores(model: ChatGLM) -> Tensor:
-    decoder, prompt = model._decoder, model.prompt_ids([HumanMessage("请问 今天 天气")])
+    decoder, prompt = model.decoder, model.prompt_ids([HumanMessage("请问 今天 天气")])
     assert decoder is not None
     cache = decoder.new_cache(1, len(prompt))
     return [decoder(view, cache) for view in decoder.layout([prompt], decoder.config).prompt()][-1][0, -1]
