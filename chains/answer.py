@@ -5,7 +5,7 @@ The events come in this order: `Retrieved`, `Delta`…, `Finished`. Closing the 
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from langchain_core.language_models import BaseChatModel
@@ -41,10 +41,13 @@ from core.messages import Language, Message
 from core.model_errors import AnswerFailed
 from core.plugs import ChunkStore
 
+_NO_MODEL = Message("没有语言模型，不能直接对话", "there is no language model to talk to")
 REFUSAL = Message(
     "知识库里没有找到与这个问题足够相关的内容，所以不作回答。",
     "Nothing in the knowledge base is relevant enough to this question, so there is no answer.",
 )
+
+Sources = Callable[[str], AbstractContextManager[ChunkStore]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class AnswerPlugs:
     """What an answer is made with.
 
     Attributes:
-        store: returns what is searched, for the question as it is searched with.
+        sources: gives what is searched, for the question as it is searched with and as long as it is read.
         dense: None leaves retrieval to the lexical leg.
         llm: returns the language model, loading it if need be; None lets the embedded reader quote sentences.
         template: prompt with `{passages}` and `{question}`.
@@ -60,7 +63,7 @@ class AnswerPlugs:
         history_turns: turns that the language model is given.
     """
 
-    store: Callable[[str], ChunkStore]
+    sources: Sources
     dense: DenseLeg | None
     llm: Callable[[], BaseChatModel] | None
     template: str
@@ -98,46 +101,48 @@ def answer_events(
 ) -> Iterator[AnswerEvent]:
     """Answer a question from the knowledge base, or refuse, as a stream of events."""
     started = time.perf_counter()
-    greeting = small_talk(question)
-    searched = _searched(question, plugs, history, options) if greeting is None else question
-    if greeting is not None or options.mode == "chat":
-        store, retrieval = None, Retrieval(searched, (), (), settings, 0.0)
-    else:
-        store = plugs.store(searched)
-        retrieval = retrieve(searched, store, settings, plugs.dense)
-    yield Retrieved(retrieval)
-    draft = _Draft("none")
-    if greeting is not None:
+    draft, searched = _Draft("none"), question
+    retrieval = Retrieval(question, (), (), settings, 0.0)
+    if (greeting := small_talk(question)) is not None:
+        yield Retrieved(retrieval)
         draft.mode = "small_talk"
         yield from draft.say(greeting.text(plugs.language))
     elif options.mode == "chat":
+        yield Retrieved(retrieval)
         yield from _chatted(draft, question, plugs, history)
-    elif not retrieval.passages:
-        draft.refused = True
-        yield from draft.say(REFUSAL.text(plugs.language))
-    elif options.mode != "retrieval" and store is not None:
-        yield from _grounded(draft, question, retrieval, store, plugs, history)
-    yield Finished(
-        Answer(
-            question=question,
-            text=draft.text.strip(),
-            refused=draft.refused,
-            mode=draft.mode,
-            citations=draft.citations,
-            retrieval=retrieval,
-            prompt=draft.prompt,
-            seconds=time.perf_counter() - started,
-            rewritten=searched if searched != question else "",
-            grounding=draft.grounding,
-            removed_citations=draft.removed,
-            left_out=draft.left_out,
-        )
+    else:
+        searched = _searched(question, plugs, history, options)
+        with plugs.sources(searched) as store:
+            retrieval = retrieve(searched, store, settings, plugs.dense)
+            yield Retrieved(retrieval)
+            if not retrieval.passages:
+                draft.refused = True
+                yield from draft.say(REFUSAL.text(plugs.language))
+            elif options.mode != "retrieval":
+                yield from _grounded(draft, question, retrieval, store, plugs, history)
+    yield Finished(_answer(draft, question, searched, retrieval, time.perf_counter() - started))
+
+
+def _answer(draft: _Draft, question: str, searched: str, retrieval: Retrieval, seconds: float) -> Answer:
+    return Answer(
+        question=question,
+        text=draft.text.strip(),
+        refused=draft.refused,
+        mode=draft.mode,
+        citations=draft.citations,
+        retrieval=retrieval,
+        prompt=draft.prompt,
+        seconds=seconds,
+        rewritten=searched if searched != question else "",
+        grounding=draft.grounding,
+        removed_citations=draft.removed,
+        left_out=draft.left_out,
     )
 
 
 def _searched(question: str, plugs: AnswerPlugs, history: Sequence[Turn], options: AskOptions) -> str:
     """Return the question to search with: a follow-up is rewritten to stand alone."""
-    if not history or not options.rewrite or options.mode == "chat":
+    if not history or not options.rewrite:
         return question
     return condense(question, history, plugs.llm() if plugs.llm else None)
 
@@ -179,9 +184,6 @@ def _chatted(draft: _Draft, question: str, plugs: AnswerPlugs, history: Sequence
     draft.mode = "llm"
     for delta in _written(draft, plugs.llm(), build_chat(question, _recent(history, plugs), plugs.system)):
         yield from draft.say(delta)
-
-
-_NO_MODEL = Message("没有语言模型，不能闲谈", "there is no language model to chat with")
 
 
 def _recent(history: Sequence[Turn], plugs: AnswerPlugs) -> Sequence[Turn]:

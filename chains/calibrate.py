@@ -5,22 +5,24 @@ How sure: the choice is made again on a thousand samples drawn from the list wit
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chains.evaluate import MOST_TOP_K, Ranking
+from chains.evaluate import MOST_TOP_K, Ranking, curve_point
 from core.answers import RetrievalSettings
-from core.evaluation import CalibratedSetting, Suggested, Suggestion
+from core.evaluation import CalibratedSetting, Suggested, Suggestion, WeightPoint
 from core.messages import Message
 
 _Array = NDArray[np.float64]
+_Size = tuple[int, int]  # how many questions have an answer, and how many have none
 
 _RESAMPLES = 1000
 _SEED = 20230314
 _THRESHOLDS = np.arange(201) / 200
 _TOP_KS = np.arange(1, MOST_TOP_K + 1, dtype=np.float64)
-_RECALL_GIVEN_UP = 0.01  # for a smaller top-k
+_GIVEN_UP = 0.01  # of the score, for a smaller top-k or for leaving the weight as it is
 _FEW = 30  # questions of a kind
 _SURE, _FAIR = 0.05, 0.15  # width of the interval, as a share of the setting's range
 
@@ -34,7 +36,12 @@ _OBJECTIVES: dict[CalibratedSetting, Message] = {
         "用上正确段落的比例不比取 20 条时低 1 个百分点以上的最小条数",
         "the fewest chunks that use the right passage for as many questions as 20 do, but for one point",
     ),
-    "dense_weight": Message("第一个正确段落名次倒数的平均（MRR@10）", "mean reciprocal rank of the first right chunk"),
+    "dense_weight": Message(
+        "正确段落名次倒数的平均（被最佳阈值去掉的算 0），与无答案的问题被拒答的比例，两者的平均；"
+        "相差不到 1 个百分点时保留接近现值的",
+        "mean of the reciprocal rank of the right passage, 0 where the best threshold drops it, and of the share of "
+        "unanswerable questions that are refused; of values within a point, the nearest to the one in force",
+    ),
 }
 _INTERVAL = Message(
     "{answerable} 个有答案、{unanswerable} 个无答案的问题；重复抽样 {resamples} 次，95% 落在 {low} 到 {high}：",
@@ -71,56 +78,91 @@ def suggest(rankings: Mapping[float, Sequence[Ranking]], in_force: RetrievalSett
     current = rankings[in_force.dense_weight]
     if all(ranking.rank is None for ranking in current):
         return Suggestion((), embedding, (NOTHING_FOUND,))
+    now = curve_point(current, in_force.threshold, in_force.top_k, 0)
+    answerable = sum(ranking.answerable for ranking in current)
+    size = answerable, len(current) - answerable
     settings: list[Suggested] = []
-    weight = in_force.dense_weight
+    weight, threshold = in_force.dense_weight, in_force.threshold
     if len(rankings) > 1:
-        settings.append(_suggested_weight(rankings, weight))
+        settings.append(_weight(rankings, in_force.top_k, weight, size))
         weight = settings[-1].value
-    chosen, threshold = rankings[weight], in_force.threshold
-    if not all(ranking.answerable for ranking in chosen):
-        settings.append(_suggested_threshold(chosen, in_force))
+    if now.refused is not None:
+        before = _InForce(threshold, ((now.recall or 0.0) + now.refused) / 2, size)
+        settings.append(_threshold(rankings[weight], in_force.top_k, before))
         threshold = settings[-1].value
-    settings.append(_suggested_top_k(chosen, threshold, in_force.top_k))
-    remarks = () if len(settings) == 2 + (len(rankings) > 1) else (NO_UNANSWERABLE,)
-    return Suggestion(tuple(settings), embedding, remarks)
+    recall = curve_point(rankings[weight], threshold, in_force.top_k, 0).recall or 0.0
+    settings.append(_top_k(rankings[weight], threshold, _InForce(in_force.top_k, recall, size)))
+    return Suggestion(tuple(settings), embedding, (NO_UNANSWERABLE,) if now.refused is None else ())
 
 
-def reciprocal_ranks(rankings: Mapping[float, Sequence[Ranking]]) -> tuple[tuple[float, float], ...]:
-    """Return MRR@10 by dense weight."""
-    weights, table = _reciprocal_table(rankings)
-    return tuple((float(weight), float(score)) for weight, score in zip(weights, table.mean(axis=0), strict=True))
+def weight_curve(rankings: Mapping[float, Sequence[Ranking]], top_k: int) -> tuple[WeightPoint, ...]:
+    """Return what each dense weight reaches."""
+    points = []
+    for weight, of_weight in rankings.items():
+        reciprocal = [_reciprocal(ranking) for ranking in of_weight if ranking.answerable]
+        score = np.mean([table.mean() for table in _weight_scores(of_weight, top_k)])
+        points.append(WeightPoint(weight, float(np.mean(reciprocal)) if reciprocal else None, float(score)))
+    return tuple(points)
 
 
-def _suggested_weight(rankings: Mapping[float, Sequence[Ranking]], in_force: float) -> Suggested:
-    weights, table = _reciprocal_table(rankings)
-    nearest_first = np.argsort(np.abs(weights - in_force), kind="stable")  # of equals, the one nearest to what is
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """What a suggestion is held against.
+
+    Attributes:
+        score: see `Suggested.score_in_force`.
+    """
+
+    value: float
+    score: float
+    size: _Size
+
+
+def _weight(rankings: Mapping[float, Sequence[Ranking]], top_k: int, in_force: float, size: _Size) -> Suggested:
+    weights = np.array(list(rankings))
+    by_weight = [_weight_scores(of_weight, top_k) for of_weight in rankings.values()]
+    tables = [np.array(columns).T for columns in zip(*by_weight, strict=True)]
+    nearest_first = np.argsort(np.abs(weights - in_force), kind="stable")
 
     def choose(scores: _Array) -> int:
-        return int(nearest_first[np.argmax(scores[nearest_first])])
+        return int(next(at for at in nearest_first if scores[at] >= scores.max() - _GIVEN_UP - 1e-12))
 
-    return _suggested("dense_weight", weights, in_force, [table], choose, len(rankings[in_force]) - len(table))
+    score = float(np.mean([table.mean(axis=0)[nearest_first[0]] for table in tables]))
+    return _suggested("dense_weight", weights, tables, choose, _InForce(in_force, score, size))
 
 
-def _reciprocal_table(rankings: Mapping[float, Sequence[Ranking]]) -> tuple[_Array, _Array]:
-    """Return the weights, shape (weights,), and each answerable question's reciprocal ranks, (questions, weights)."""
-    rows = [[_reciprocal(ranking) for ranking in of_weight if ranking.answerable] for of_weight in rankings.values()]
-    return np.array(list(rankings)), np.array(rows).T
+def _weight_scores(rankings: Sequence[Ranking], top_k: int) -> list[_Array]:
+    """Return the scores of the answerable questions, then of the others if there are any, with the best threshold."""
+    reciprocal = np.array([_reciprocal(ranking) for ranking in rankings if ranking.answerable])
+    if all(ranking.answerable for ranking in rankings):
+        return [reciprocal]
+    used, refused = _separation(rankings, top_k)
+    best = _middle_best((used.mean(axis=0) + refused.mean(axis=0)) / 2)
+    return [reciprocal * used[:, best], refused[:, best]]
 
 
 def _reciprocal(ranking: Ranking) -> float:
     return 1 / ranking.rank if ranking.rank is not None and ranking.rank <= 10 else 0.0
 
 
-def _suggested_threshold(rankings: Sequence[Ranking], in_force: RetrievalSettings) -> Suggested:
-    right = np.array([_right_relevance(ranking, in_force.top_k) for ranking in rankings if ranking.answerable])
+def _threshold(rankings: Sequence[Ranking], top_k: int, before: _InForce) -> Suggested:
+    return _suggested("threshold", _THRESHOLDS, _separation(rankings, top_k), _middle_best, before)
+
+
+def _separation(rankings: Sequence[Ranking], top_k: int) -> tuple[_Array, _Array]:
+    """Return by threshold which answerable questions use a right chunk, and which of the others are refused.
+
+    Both have a row a question and a column a threshold, of zeros and ones.
+    """
+    right = np.array([_right_relevance(ranking, top_k) for ranking in rankings if ranking.answerable])
     wrong = np.array([max(ranking.relevance, default=0.0) for ranking in rankings if not ranking.answerable])
-    tables = [(right[:, None] >= _THRESHOLDS).astype(float), (wrong[:, None] < _THRESHOLDS).astype(float)]
+    return (right[:, None] >= _THRESHOLDS).astype(float), (wrong[:, None] < _THRESHOLDS).astype(float)
 
-    def choose(scores: _Array) -> int:
-        best = np.flatnonzero(scores >= scores.max() - 1e-12)
-        return int(best[len(best) // 2])  # the middle of what does equally well is the farthest from both mistakes
 
-    return _suggested("threshold", _THRESHOLDS, in_force.threshold, tables, choose)
+def _middle_best(scores: _Array) -> int:
+    """Return where the middle of all that does best stands: the farthest from both mistakes."""
+    best = np.flatnonzero(scores >= scores.max() - 1e-12)
+    return int(best[len(best) // 2])
 
 
 def _right_relevance(ranking: Ranking, top_k: int) -> float:
@@ -129,15 +171,14 @@ def _right_relevance(ranking: Ranking, top_k: int) -> float:
     return ranking.relevance[rank - 1] if rank is not None and rank <= top_k else -1.0
 
 
-def _suggested_top_k(rankings: Sequence[Ranking], threshold: float, in_force: int) -> Suggested:
-    answerable = [ranking for ranking in rankings if ranking.answerable]
-    ranks = [_rank_above(ranking, threshold) for ranking in answerable]
+def _top_k(rankings: Sequence[Ranking], threshold: float, before: _InForce) -> Suggested:
+    ranks = [_rank_above(ranking, threshold) for ranking in rankings if ranking.answerable]
     table = (np.array(ranks)[:, None] <= _TOP_KS).astype(float)
 
     def choose(recalls: _Array) -> int:
-        return int(np.argmax(recalls >= recalls[-1] - _RECALL_GIVEN_UP - 1e-12))
+        return int(np.argmax(recalls >= recalls[-1] - _GIVEN_UP - 1e-12))
 
-    return _suggested("top_k", _TOP_KS, in_force, [table], choose, len(rankings) - len(answerable))
+    return _suggested("top_k", _TOP_KS, [table], choose, before)
 
 
 def _rank_above(ranking: Ranking, threshold: float) -> float:
@@ -148,10 +189,9 @@ def _rank_above(ranking: Ranking, threshold: float) -> float:
 def _suggested(
     setting: CalibratedSetting,
     values: _Array,
-    in_force: float,
     tables: Sequence[_Array],
     choose: Callable[[_Array], int],
-    others: int = 0,
+    before: _InForce,
 ) -> Suggested:
     """Choose a value on the whole list and on resamples of it.
 
@@ -159,7 +199,6 @@ def _suggested(
         values: what there is to choose from, shape (values,).
         tables: for each kind of question what it scores by value, shape (questions, values), 0–1; kinds count equally.
         choose: picks the best of the values' mean scores.
-        others: questions that say nothing of this setting.
     """
     scores = np.mean([table.mean(axis=0) for table in tables], axis=0)
     generator = np.random.default_rng(_SEED)
@@ -167,21 +206,18 @@ def _suggested(
     means = np.mean([counts @ table / len(table) for counts, table in zip(drawn, tables, strict=True)], axis=0)
     choices = values[[choose(row) for row in means]]
     low, high = (float(value) for value in np.quantile(choices, [0.025, 0.975], method="nearest"))
-    best, at = choose(scores), int(np.argmin(np.abs(values - in_force)))
-    counts = (len(tables[0]), len(tables[1]) if len(tables) > 1 else others)
+    best = choose(scores)
     is_few = min(len(table) for table in tables) < _FEW
-    certainty = _certainty(setting, counts, (low, high), float(np.ptp(values)), is_few=is_few)
-    score, score_in_force = float(scores[best]), float(scores[at])
-    return Suggested(
-        setting, float(values[best]), low, high, in_force, score, score_in_force, _OBJECTIVES[setting], certainty
-    )
+    certainty = _certainty(setting, before.size, (low, high), float(np.ptp(values)), is_few=is_few)
+    value, score = float(values[best]), float(scores[best])
+    return Suggested(setting, value, low, high, before.value, score, before.score, _OBJECTIVES[setting], certainty)
 
 
 def _certainty(
-    setting: CalibratedSetting, counts: tuple[int, int], interval: tuple[float, float], span: float, *, is_few: bool
+    setting: CalibratedSetting, size: _Size, interval: tuple[float, float], span: float, *, is_few: bool
 ) -> Message:
     low, high = (f"{end:.0f}" if setting == "top_k" else f"{end:.1%}" for end in interval)
-    said = _INTERVAL.filled(answerable=counts[0], unanswerable=counts[1], resamples=_RESAMPLES, low=low, high=high)
+    said = _INTERVAL.filled(answerable=size[0], unanswerable=size[1], resamples=_RESAMPLES, low=low, high=high)
     width = (interval[1] - interval[0]) / span
     grade = _FEW_QUESTIONS.filled(few=_FEW) if is_few else next(_GRADES[limit] for limit in _GRADES if width <= limit)
     return Message(said.zh + grade.zh, said.en + grade.en)

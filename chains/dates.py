@@ -44,13 +44,8 @@ class Date:
         if any(self.agrees(other) for other in dates):
             return True
         bare = Date(None, self.month, self.day)
-        has_year = any(self.year == other.year for other in dates)
-        return (
-            self.year is not None
-            and self.month is not None
-            and has_year
-            and any(other.year is None and bare.agrees(other) for other in dates)
-        )
+        in_parts = None not in (self.year, self.month) and any(other.year == self.year for other in dates)
+        return in_parts and any(other.year is None and bare.agrees(other) for other in dates)
 
     def agrees(self, other: object) -> bool:
         """Tell whether `other` says everything that this date says."""

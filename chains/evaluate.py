@@ -88,7 +88,7 @@ def outcome(question: LabelledQuestion, answer: Answer, ranking: Ranking) -> Out
         ranking.rank,
         hits[0].relevance if hits else 0.0,
         hits[0].chunk.source if hits else "",
-        answer.refused,
+        answer.refused or answer.mode == "small_talk",  # which says nothing of the documents
         any(holds(text, one) for text in shown for one in wanted) if wanted else None,
         answer.seconds,
     )

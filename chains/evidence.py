@@ -22,13 +22,12 @@ _FUNCTION_WORDS = """
 _JOINING_WORDS = frozenset(_FUNCTION_WORDS.split())
 _LIGHT_WORDS = """
     享受 享有 具有 拥有 具备 进行 达到 成为 位于 坐落 属于 可以 能够 例如 比如 其中 此外 另外 同时 因此 所以 但是 然而
-    总之 通过 一共 总共 大约 目前 如今 当时 之后 以后 之前 以前 分别 包括 包含 以及 并且 而且 其次 首先 最后 根据 关于 对于
-    由于 因为 如果
+    总之 通过 一共 总共 大约 目前 如今 当时 之后 以后 之前 以前 分别 包括 包含 以及 并且 而且 其次 首先 最后 根据 关于
+    对于 由于 因为 如果
 """
 _LIGHT = re.compile("|".join(_LIGHT_WORDS.split()))
 _FUNCTION_WEIGHT = 0.1
 _PAIR_GAIN = 0.05  # two sentences are taken for the support where the second adds this much
-_CITED_BONUS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +99,29 @@ def _only_joins(term: str) -> bool:
     return term in _JOINING_WORDS or all(char in _FUNCTION_CHARS for char in term)
 
 
-def best_support(
-    weights: Mapping[str, float], sentences: Sequence[Sequence[Evidence]], cited: frozenset[int]
-) -> Support | None:
-    """Return the one or two sentences that hold most of the terms; passages that are cited are preferred."""
-    total, best, best_score = sum(weights.values()) or 1.0, None, 0.0
+def best_supports(weights: Mapping[str, float], sentences: Sequence[Sequence[Evidence]]) -> list[Support]:
+    """Return for each passage that shares a term the one or two sentences that hold most of them, in their order."""
+    total = sum(weights.values()) or 1.0
+    supports = []
     for in_passage in sentences:
-        held = [weights.keys() & evidence.terms for evidence in in_passage]
-        covered = [sum(map(weights.__getitem__, terms)) / total for terms in held]
-        for number, evidence in enumerate(in_passage):
-            bonus = _CITED_BONUS if evidence.passage in cited else 0.0
-            if covered[number] + bonus > best_score:
-                best, best_score = Support(evidence, covered[number]), covered[number] + bonus
-        for (one, first), (other, second) in pairwise(zip(held, in_passage, strict=True)):
-            if first.is_row or second.is_row:
-                continue
-            bonus = (_CITED_BONUS if first.passage in cited else 0.0) - _PAIR_GAIN
-            coverage = sum(map(weights.__getitem__, one | other)) / total
-            if coverage + bonus > best_score:
-                best, best_score = Support(first.joined(second), coverage), coverage + bonus
-    return best
+        best: Sequence[Evidence] = ()
+        best_coverage = best_rank = 0.0
+        for parts, terms in _candidates(in_passage, weights):
+            coverage = sum(map(weights.__getitem__, terms)) / total
+            rank = coverage - _PAIR_GAIN * (len(parts) - 1)
+            if rank > best_rank:
+                best, best_coverage, best_rank = parts, coverage, rank
+        if best:
+            supports.append(Support(best[0] if len(best) == 1 else best[0].joined(best[1]), best_coverage))
+    return supports
+
+
+def _candidates(
+    in_passage: Sequence[Evidence], weights: Mapping[str, float]
+) -> Iterator[tuple[Sequence[Evidence], set[str]]]:
+    """Yield single sentences and neighbouring pairs with the terms that they hold; rows stand for themselves."""
+    held = [weights.keys() & evidence.terms for evidence in in_passage]
+    yield from (((evidence,), terms) for evidence, terms in zip(in_passage, held, strict=True))
+    for (first, one), (second, other) in pairwise(zip(in_passage, held, strict=True)):
+        if not first.is_row and not second.is_row:
+            yield (first, second), one | other

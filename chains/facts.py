@@ -174,7 +174,7 @@ def _number(match: re.Match[str]) -> Number | None:
 def _is_figure_of_speech(match: re.Match[str]) -> bool:
     """Tell whether Chinese digits are hardly a number: 一 before a counter, and single ones without any unit."""
     numeral, unit = match["chinese"], match["unit"] or ""
-    if match["percent"] or match["parts"] or (match["ordinal"] and numeral):
+    if match["percent"] or match["parts"] or match["ordinal"]:
         return False
     return (numeral == "一" and (not unit or is_counter(unit) or unit in {"位", "名", "人"})) or (
         len(numeral) == 1 and not unit

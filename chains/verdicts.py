@@ -11,7 +11,7 @@ The factors and lines below were chosen on one half of CMRC 2018 and are reporte
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from chains.evidence import Evidence, best_support, evidence_of, term_weights
+from chains.evidence import Evidence, Support, best_supports, evidence_of, term_weights
 from chains.facts import Fact, facts_in
 from chains.figures import Figures
 from chains.negation import flipped
@@ -29,6 +29,8 @@ _OTHER_FACT, _FAR_FACT, _DENIES = 0.5, 0.9, 0.5  # factors on the score for each
 _OTHER_WORDS = {1: 0.9, 2: 0.75}  # by the characters of a gap that are new; more of them:
 _MANY_OTHER_WORDS = 0.6
 _GAPS = 2  # the largest ones count
+_CITED_BONUS = 0.1  # on the coverage of a passage that a sentence cites
+_TRIED_SUPPORTS = 3  # passages that are looked at closely, until one supports the sentence
 
 _MISSING = Message("出处里没有“{value}”。", "The source does not have “{value}”.")
 _INSTEAD = Message("回答说“{value}”，出处此处是“{other}”。", "The answer says “{value}”, its source “{other}”.")
@@ -72,6 +74,15 @@ class _Place:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A sentence compared with one support of it."""
+
+    score: float
+    place: _Place | None
+    problems: list[Message]
+
+
 class _Check:
     """The passages, prepared once for all the sentences of an answer."""
 
@@ -87,15 +98,32 @@ class _Check:
         place = self._quoted(statement)
         if place is not None:
             return _verdict(statement, 1.0, place, [])
-        best = best_support(term_weights(statement.stated), self._sentences, statement.cited)
-        if best is None:
-            return _verdict(statement, 0.0, None, [])
-        evidence, score = best.evidence, best.coverage
-        findings = list(self._findings(statement.stated, evidence))
+        best = _Outcome(0.0, None, [])
+        for support in self._likely_supports(statement):
+            outcome = self._outcome(statement.stated, support)
+            if outcome.score > best.score:
+                best = outcome
+            if best.score >= _SUPPORTED:
+                break
+        return _verdict(statement, best.score, best.place, best.problems)
+
+    def _likely_supports(self, statement: Statement) -> list[Support]:
+        """Return what shares most terms with a statement, most first, and others that could support it as a whole.
+
+        Passages that it cites are preferred.
+        """
+        supports = best_supports(term_weights(statement.stated), self._sentences)
+        bonus = dict.fromkeys(statement.cited, _CITED_BONUS)
+        supports.sort(key=lambda support: -support.coverage - bonus.get(support.evidence.passage, 0.0))
+        return [*supports[:1], *(other for other in supports[1:_TRIED_SUPPORTS] if other.coverage >= _SUPPORTED)]
+
+    def _outcome(self, sentence: str, support: Support) -> _Outcome:
+        evidence, score = support.evidence, support.coverage
+        findings = list(self._findings(sentence, evidence))
         for finding in findings:
             score *= finding.factor
         problems = [finding.problem for finding in findings if finding.problem is not None]
-        return _verdict(statement, score, _Place(evidence.passage, evidence.start, evidence.end), problems)
+        return _Outcome(score, _Place(evidence.passage, evidence.start, evidence.end), problems)
 
     def _quoted(self, statement: Statement) -> _Place | None:
         """Return where the statement stands word for word, in a passage that it cites if possible."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from analysis.terms import TermKind, index_form, kind_of
 from chains.evidence import Evidence, essence, is_function_char
 
+_INSTEAD_CHARS = 16  # what is longer stands there for other reasons
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -53,10 +55,10 @@ def _gaps(run: str, terms: frozenset[str]) -> Iterator[tuple[int, int]]:
 
 
 def _between(before: str, after: str, support: str) -> str:
-    """Return the few characters of the support between two neighbours, or beside the one that there is."""
+    """Return the few characters of the support between the neighbours of a gap; empty where they are not found."""
     if not before or not after:
         return ""
     start = support.find(before)
     end = support.find(after, start + len(before)) if start >= 0 else -1
     text = support[start + len(before) : end] if end >= 0 else ""
-    return text if len(text) <= 16 else ""
+    return text if len(text) <= _INSTEAD_CHARS else ""

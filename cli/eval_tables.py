@@ -18,6 +18,7 @@ from core.evaluation import (
     FailedGate,
     LabelledQuestion,
     Outcome,
+    WeightPoint,
 )
 from core.messages import Language, Message
 
@@ -110,12 +111,12 @@ class EvalScreen:
             self._add_row(table, value, *(_percent(share) for share in shares), f"{point.used:.1f}")
         self._out.print(table)
 
-    def _weights(self, weights: Sequence[tuple[float, float]]) -> None:
+    def _weights(self, weights: Sequence[WeightPoint]) -> None:
         if weights:
             self._say(eval_texts.WEIGHTS, style="bold")
-            table = self._table(eval_texts.COLUMN_VALUE["dense_weight"], eval_texts.COLUMN_MRR)
-            for weight, score in weights:
-                self._add_row(table, _percent(weight), _percent(score))
+            table = self._table(eval_texts.COLUMN_VALUE["dense_weight"], eval_texts.COLUMN_MRR, eval_texts.COLUMN_SCORE)
+            for point in weights:
+                self._add_row(table, _percent(point.weight), _percent(point.mrr), _percent(point.score))
             self._out.print(table)
 
     def _wrong(self, evaluation: Evaluation) -> None:

@@ -63,6 +63,7 @@ COLUMN_REFUSED = Message("该拒被拒", "refused")
 COLUMN_WRONGLY = Message("误拒", "wrongly refused")
 COLUMN_USED = Message("平均用几条", "chunks used")
 COLUMN_MRR = Message("MRR@10", "MRR@10")
+COLUMN_SCORE = Message("目标得分", "objective")
 LEGEND = Message(
     "回答有据：作答的问题里，用到正确段落的份额。用上正确段落：有答案的问题里的份额。",
     "precision: of the questions answered, those that used a right chunk; recall: of the answerable ones.",

@@ -107,12 +107,27 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightPoint:
+    """What one dense weight reaches.
+
+    Attributes:
+        mrr: MRR@10; None where no question is answerable.
+        score: by the objective that the weight is chosen by, 0–1.
+    """
+
+    weight: float
+    mrr: float | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Suggested:
     """A value for one setting.
 
     Attributes:
         low, high: 95 % of the bootstrap's choices lie within.
-        score, score_in_force: what the value and the one in force reach by the objective, 0–1.
+        score: what the value reaches by the objective, 0–1; the weight is chosen first, then the threshold, then top-k.
+        score_in_force: what the one in force reaches: the threshold with its weight, top-k with the new threshold.
         objective: what was maximised.
         certainty: how sure the value is, in a sentence.
     """
@@ -163,7 +178,7 @@ class Evaluation:
         figures: by name; shares (0–1) but for the two latencies in milliseconds. One that the list cannot tell, such as
             the recall of refusals where every question has an answer, is missing.
         thresholds, top_ks: curves, with the dense weight that is suggested.
-        weights: MRR@10 by dense weight; empty where there is no dense leg.
+        weights: curve over the dense weight; empty where there is no dense leg.
         remarks: what is wrong with the list, such as names of files that the knowledge base does not hold.
     """
 
@@ -174,7 +189,7 @@ class Evaluation:
     outcomes: tuple[Outcome, ...]
     thresholds: tuple[CurvePoint, ...]
     top_ks: tuple[CurvePoint, ...]
-    weights: tuple[tuple[float, float], ...]
+    weights: tuple[WeightPoint, ...]
     suggestion: Suggestion
     remarks: tuple[Message, ...] = ()
     version: Literal[1] = 1

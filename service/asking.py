@@ -1,11 +1,11 @@
 """Questions to knowledge bases: with which settings, which legs, which prompt and which model they are answered."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from chains.answer import AnswerPlugs, answer_events
+from chains.answer import AnswerPlugs, Sources, answer_events
 from chains.retrieve import DenseLeg, logistic, retrieve
 from chains.retriever import KnowledgeRetriever
 from configs.model_config import Settings
@@ -23,6 +23,8 @@ from service.web_store import web_store
 from splitters.chinese import ChineseTextSplitter
 from vectorstores.combined import CombinedStore
 from vectorstores.knowledge_store import KnowledgeStore
+
+_WEB_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,52 +65,27 @@ class Asking:
     def ask(
         self, question: str, store: KnowledgeStore, history: Sequence[Turn], options: AskOptions
     ) -> Iterator[AnswerEvent]:
-        """Answer a question as a stream of events, and keep its trace."""
+        """Answer a question as a stream of events, and keep its trace.
+
+        Raises:
+            EmbedderMismatch: the knowledge base's vectors are of another embedding.
+            WebSearchOff: the options want a web search, and none is set up.
+        """
         turns = [Turn(well_formed(turn.question), well_formed(turn.answer)) for turn in history]
-        settings = self.retrieval_settings(store)
-        return self._traced(self._events(well_formed(question), store, settings, turns, options), store, turns, options)
-
-    def _events(
-        self,
-        question: str,
-        store: KnowledgeStore,
-        settings: RetrievalSettings,
-        history: Sequence[Turn],
-        options: AskOptions,
-    ) -> Iterator[AnswerEvent]:
-        with ExitStack() as opened:
-            plugs = self._plugs(store, self._searched_store(store, options, opened))
-            yield from answer_events(question, plugs, settings, history, options)
-
-    def _searched_store(
-        self, store: KnowledgeStore, options: AskOptions, opened: ExitStack
-    ) -> Callable[[str], ChunkStore]:
-        """Return what gives the store to search: the knowledge base, what a web search finds, or both."""
-        if options.mode not in ("web", "kb+web"):
-            return lambda _: store
-        settings = self._settings
-        web = build_web_search(
-            settings.web_search, settings.web_search_url, settings.web_results, settings.server_timeout_s
-        )
-
-        def find(question: str) -> ChunkStore:
-            splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
-            embeddings = self._embedding.for_store(store) if store.chunk_count else self._embedding.get()
-            identity = self._embedding.identity() if embeddings else None
-            found = web_store(web.find(question), settings.data_dir, splitter, embeddings, identity)
-            results = opened.enter_context(found)
-            return results if options.mode == "web" else CombinedStore([store, results])
-
-        return find
+        searched = self._web_sources(store, options) if options.mode in ("web", "kb+web") else _only(store)
+        plugs = self._plugs(store, searched, self._leg(None) if options.mode == "web" else self.dense(store))
+        events = answer_events(well_formed(question), plugs, self.retrieval_settings(store), turns, options)
+        return self._traced(events, store, turns, options)
 
     def retrieval_settings(self, store: KnowledgeStore) -> RetrievalSettings:
-        """Return the settings in force: a flag or variable, else what the knowledge base has saved, else the default."""
-        settings, explicit = self._settings, self._settings.model_fields_set
-        saved = {
-            name: value
-            for name, value in saved_settings(store.manifest(), self._fingerprint(store)).items()
-            if name not in explicit
-        }
+        """Return the settings in force: a flag or variable, else what the knowledge base saved, else the default.
+
+        What was calibrated for another embedding than the one that ranks now is no measure, and left out.
+        """
+        settings, stored = self._settings, store.embedding
+        fingerprint = stored.fingerprint if stored and self._embedding.name != "lexical" else ""
+        saved = saved_settings(store.manifest(), fingerprint)
+        saved = {name: value for name, value in saved.items() if name not in settings.model_fields_set}
         threshold = saved.get("threshold", settings.threshold)
         weight = saved.get("dense_weight", settings.dense_weight)
         return RetrievalSettings(
@@ -119,29 +96,44 @@ class Asking:
             context_chars=settings.context_chars,
         )
 
-    def _fingerprint(self, store: KnowledgeStore) -> str:
-        """Return which embedding ranks; empty for the lexical leg alone."""
-        stored = store.embedding
-        return stored.fingerprint if stored and self._embedding.name != "lexical" else ""
-
     def dense(self, store: KnowledgeStore) -> DenseLeg | None:
         """Return the dense leg of a knowledge base that has vectors."""
-        embeddings = self._embedding.for_store(store)
+        return self._leg(store)
+
+    def _leg(self, store: KnowledgeStore | None) -> DenseLeg | None:
+        """Return the dense leg for a knowledge base's vectors, or for what is indexed now where there is none."""
+        embeddings = self._embedding.get() if store is None else self._embedding.for_store(store)
         if embeddings is None:
             return None
         calibration = self._embedding.calibration
         return DenseLeg(embeddings, logistic(calibration.midpoint, calibration.scale))
 
-    def _plugs(self, store: KnowledgeStore, searched: Callable[[str], ChunkStore]) -> AnswerPlugs:
+    def _plugs(self, store: KnowledgeStore, sources: Sources, dense: DenseLeg | None) -> AnswerPlugs:
+        prompt = self.prompt(store)
         return AnswerPlugs(
-            store=searched,
-            dense=self.dense(store),
+            sources=sources,
+            dense=dense,
             llm=self._model.load if self._model.available else None,
-            template=self.prompt(store).template,
-            system=self.prompt(store).system,
+            template=prompt.template,
+            system=prompt.system,
             history_turns=self._settings.history_turns,
             language=self._language,
         )
+
+    def _web_sources(self, store: KnowledgeStore, options: AskOptions) -> Sources:
+        """Return what a web search finds, alone or beside the knowledge base, for as long as it is read."""
+        settings = self._settings
+        search = build_web_search(settings.web_search, settings.web_search_url, settings.web_results, _WEB_TIMEOUT_S)
+        splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
+        embeddings = self._embedding.get() if options.mode == "web" else self._embedding.for_store(store)
+        identity = self._embedding.identity() if embeddings else None
+
+        @contextmanager
+        def sources(question: str) -> Iterator[ChunkStore]:
+            with web_store(search.find(question), settings.data_dir, splitter, embeddings, identity) as found:
+                yield found if options.mode == "web" else CombinedStore([store, found])
+
+        return sources
 
     def prompt(self, store: KnowledgeStore) -> Prompt:
         """Return the prompt in force: of a flag or variable, else the knowledge base's own, else the default."""
@@ -167,6 +159,10 @@ class Asking:
                 yield Finished(replace(answer, trace_id=self._traces.save(trace)))
             else:
                 yield event
+
+
+def _only(store: ChunkStore) -> Sources:
+    return lambda _: nullcontext(store)
 
 
 def default_threshold(chunk_count: int) -> float:

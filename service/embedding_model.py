@@ -117,8 +117,11 @@ class EmbeddingModel:
         """Return what the user should know: that the weights are not there."""
         if self._given is not None:
             return []
+        return [*self._absence(), *idle_embedding_settings(self._settings)]
+
+    def _absence(self) -> list[Message]:
         if self._present or self._spec.backend == "lexical":
-            return idle_embedding_settings(self._settings)
+            return []
         if self._is_own:
             return [_ABSENT_FOLDER.filled(folder=self._folder)]
         return [_ABSENT.filled(name=self._wanted, repository=self._spec.repository, folder=self._folder)]

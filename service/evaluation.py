@@ -1,6 +1,7 @@
 """Evaluations of knowledge bases: carried out, written as reports, compared, held against floors, and applied."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from pydantic import TypeAdapter, ValidationError
 
 from chains.answer import AnswerPlugs, answer_events
-from chains.calibrate import reciprocal_ranks, suggest
+from chains.calibrate import suggest, weight_curve
 from chains.evaluate import Ranking, figures, outcome, rank_chunks, same_file, threshold_curve, top_k_curve
 from chains.retrieve import DenseLeg
 from core.answers import Answer, Finished, Progress, ProgressCallback, RetrievalSettings, ignore_progress
@@ -83,7 +84,13 @@ class Evaluator:
     def _answer(self, question: str) -> Answer:
         """Answer as the product does where no language model writes: what is measured is what it would be given."""
         plugs = AnswerPlugs(
-            lambda _: self._store, self._dense, llm=None, template="", system="", history_turns=0, language="zh"
+            lambda _: nullcontext(self._store),
+            self._dense,
+            llm=None,
+            template="",
+            system="",
+            history_turns=0,
+            language="zh",
         )
         events = answer_events(question, plugs, self._settings)
         return next(event.answer for event in events if isinstance(event, Finished))
@@ -104,7 +111,7 @@ class Evaluator:
             outcomes=tuple(outcomes),
             thresholds=threshold_curve(chosen, top_k),
             top_ks=top_k_curve(chosen, self._settings.threshold if threshold is None else threshold),
-            weights=reciprocal_ranks(rankings) if len(rankings) > 1 else (),
+            weights=weight_curve(rankings, top_k) if len(rankings) > 1 else (),
             suggestion=suggestion,
             remarks=self._unknown_files(outcomes),
         )

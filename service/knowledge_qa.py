@@ -260,7 +260,7 @@ class KnowledgeQA:
             ModelNotFound: the weights are not on this machine; nothing has changed.
         """
         explicit = {name: getattr(self.settings, name) for name in self.settings.model_fields_set - changes.keys()}
-        environ = {PREFIX + name.upper(): str(value) for name, value in changes.items()}
+        environ = {PREFIX + name.upper(): str(value) for name, value in changes.items() if value is not None}
         settings = load_settings(explicit, environ=environ)
         if others := changes.keys() - MODEL_SETTINGS:
             raise ConfigError([_NOT_THE_MODELS.filled(name=name) for name in sorted(others)])

@@ -86,19 +86,21 @@ class Wanted:
     Attributes:
         folder: where its weights are or belong; None for a server's.
         is_own: the folder is the user's own, not one of the catalogue's.
+        is_broken: its configuration cannot be read, which loading it will say.
     """
 
     name: str
     spec: LLMSpec
     folder: Path | None
     is_own: bool = False
+    is_broken: bool = False
 
     @property
     def present(self) -> bool:
         """Whether it can be loaded."""
         if self.spec.backend in ("openai", "extractive"):
             return self.spec.backend == "openai"
-        return self.folder is not None and has_weights(self.folder)
+        return self.is_broken or (self.folder is not None and has_weights(self.folder))
 
 
 class LanguageModel:
@@ -207,18 +209,18 @@ def wanted(settings: Settings) -> Wanted:
         return Wanted(settings.llm, LLMSpec("openai", context_tokens=known.context_tokens if known else 0), None)
     if settings.llm in LLMS:
         return Wanted(settings.llm, LLMS[settings.llm], settings.model_dir / settings.llm)
-    folder = Path(settings.llm).expanduser()
-    return Wanted(folder.resolve().name, LLMSpec(_backend(folder), context_tokens=0), folder, is_own=True)
+    return _own_folder(Path(settings.llm).expanduser())
 
 
-def _backend(folder: Path) -> LLMBackend:
-    """Return which runtime a folder is for; one that cannot be told will say at loading what is wrong with it."""
-    if not (folder / "config.json").is_file():
-        return "transformers"
-    try:
-        return "chatglm" if is_chatglm(read_json(folder / "config.json")) else "transformers"
-    except CheckpointUnreadable:
-        return "chatglm"
+def _own_folder(folder: Path) -> Wanted:
+    backend: LLMBackend = "transformers"
+    is_broken = False
+    if (folder / "config.json").is_file():
+        try:
+            backend = "chatglm" if is_chatglm(read_json(folder / "config.json")) else "transformers"
+        except CheckpointUnreadable:
+            backend, is_broken = "chatglm", True
+    return Wanted(folder.resolve().name, LLMSpec(backend, context_tokens=0), folder, True, is_broken)
 
 
 def load_language_model(target: Wanted, settings: Settings, progress: ProgressCallback) -> "OwnChatModel":

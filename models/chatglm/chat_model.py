@@ -23,7 +23,7 @@ from models.chatglm.plan import Plan, make_plan
 from models.chatglm.route_probe import choose_routes
 from models.chatglm.stored import StoredModel
 from models.chatglm.text_stream import TextStream
-from models.chatglm.tokenizer import Tokenizer, load_tokenizer
+from models.chatglm.tokenizer import TOKENIZER_FILES, Tokenizer, load_tokenizer
 from models.devices import find_devices
 from models.local_chat import GREEDY, LocalChatModel
 from models.turns import as_turns
@@ -89,7 +89,9 @@ class ChatGLM(LocalChatModel):
             plan = make_plan(config, find_devices(device), wanted=precision, fast=fast, cached_tokens=longest)
             tokenizer = load_tokenizer(folder, config.family)
             if tokenizer.ids > config.vocab_size:
-                raise CheckpointUnreadable(file=folder, why=_OTHER_TOKENIZER, remedy=_ONE_MODEL)
+                raise CheckpointUnreadable(
+                    file=folder / TOKENIZER_FILES[config.family], why=_OTHER_TOKENIZER, remedy=_ONE_MODEL
+                )
             return cls(
                 model_name=name or folder.name,
                 loaded=_described(name or folder.name, plan, adapter),

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.messages import Message
 from core.model_errors import CheckpointUnreadable
 from models.chatglm.checkpoint import Checkpoint
-from models.chatglm.config import ChatGLMConfig, load_config
+from models.chatglm.config import ChatGLMConfig, load_config, read_json
 from models.chatglm.quantization import QuantizedWeight, from_checkpoint
 from models.chatglm.weight_files import let_go
 
@@ -47,6 +47,7 @@ class StoredModel:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        read_json(folder / "config.json")  # before the weights, which may be missing too
         self.checkpoint = Checkpoint(folder)
         held = self.checkpoint.names
         rows = self.checkpoint.shape(V1_EMBEDDING)[0] if V1_EMBEDDING in held else None

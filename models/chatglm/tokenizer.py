@@ -28,7 +28,7 @@ _ICE_CONTROL = ("[MASK]", "[gMASK]", "[sMASK]", "<unused_0>", "<sop>", "<eop>", 
 _GLM3_ROLES = ("<|system|>", "<|user|>", "<|assistant|>", "<|observation|>")
 _GLM2_SPECIAL = ("[MASK]", "[gMASK]", "[sMASK]", "sop", "eop", *_GLM3_ROLES)
 _GLM2_FIRST_TEXT_ID = 3  # after <unk>, <s>, </s>
-_FILES = {"v1": "ice_text.model", "v2": "tokenizer.model"}
+TOKENIZER_FILES = {"v1": "ice_text.model", "v2": "tokenizer.model"}
 
 
 class Tokenizer(ABC):
@@ -133,7 +133,7 @@ def load_tokenizer(folder: Path, family: Literal["v1", "v2"]) -> Tokenizer:
     Raises:
         CheckpointUnreadable: its file is missing, a Git LFS pointer, or no sentencepiece model.
     """
-    path = folder / _FILES[family]
+    path = folder / TOKENIZER_FILES[family]
     model = _read(path)
     try:
         return IceTokenizer(model) if family == "v1" else ChatGLM2Tokenizer(model)

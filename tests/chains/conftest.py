@@ -1,6 +1,7 @@
 """A store to retrieve from, and short ways to fill and to ask it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,13 @@ class Bench:
         **changed: Any,
     ) -> Iterator[AnswerEvent]:
         plugs = AnswerPlugs(
-            lambda _: self.store, self.dense, llm and (lambda: llm), PROMPTS[prompt], "", history_turns, "zh"
+            lambda _: nullcontext(self.store),
+            self.dense,
+            llm and (lambda: llm),
+            PROMPTS[prompt],
+            "",
+            history_turns,
+            "zh",
         )
         return answer_events(question, plugs, RetrievalSettings(**{**DEFAULTS, **changed}), history)
 

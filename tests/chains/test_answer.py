@@ -48,7 +48,8 @@ def test_pain_19_nothing_relevant_means_refusal_without_calling_the_model(leave:
 
 def test_pain_21_a_greeting_gets_no_sources(leave: Bench) -> None:
     answer = leave.ask("你好", ForbiddenChat())
-    assert (answer.refused, answer.citations) == (True, ())
+    assert (answer.mode, answer.refused, answer.citations, answer.retrieval.hits) == ("small_talk", False, (), ())
+    assert answer.text
 
 
 def test_pain_22_refusal_shows_no_sources(leave: Bench) -> None:
@@ -148,7 +149,7 @@ def test_a_passage_cannot_close_its_fence(bench: Bench, prompt: str) -> None:
 def test_pain_26_history_is_exactly_n_turns(leave: Bench, turns: int) -> None:
     llm = ScriptedChat(pieces=["五天"])
     leave.ask("年假有几天", llm, HISTORY, history_turns=turns)
-    (messages,) = llm.calls
+    messages = llm.calls[-1]  # one before may have been to rewrite the question
     kept = HISTORY[len(HISTORY) - min(turns, 5) :]
     expected = [text for turn in kept for text in (turn.question, turn.answer)]
     assert [message.content for message in messages[:-1]] == expected
@@ -167,7 +168,7 @@ def test_earlier_passages_are_not_sent_again(leave: Bench) -> None:
     answer = leave.ask("入职满一年的年假", first, top_k=1)
     second = ScriptedChat(pieces=["三天"])
     leave.ask("提前申请", second, [Turn("入职满一年的年假", answer.text)], top_k=1, passage_chars=0)
-    sent = "\n".join(str(message.content) for message in second.calls[0])
+    sent = "\n".join(str(message.content) for message in second.calls[-1])
     assert answer.text in sent
     assert LEAVE[0] not in sent
     assert sent.count("<资料>") == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chains.calibrate import NO_UNANSWERABLE, NOTHING_FOUND, reciprocal_ranks, suggest
+from chains.calibrate import NO_UNANSWERABLE, NOTHING_FOUND, suggest, weight_curve
 from chains.evaluate import Ranking
 from core.answers import RetrievalSettings
 from core.evaluation import Suggested, Suggestion
@@ -110,7 +110,35 @@ def test_the_weight_is_that_of_the_better_ranking() -> None:
     suggestion = suggest(ranked, IN_FORCE, "f")
     one = suggested(suggestion, "dense_weight")
     assert (one.value, one.score, one.score_in_force) == (0.6, 0.75, 0.5)
-    assert reciprocal_ranks(ranked) == ((0.0, pytest.approx(0.375)), (0.3, 0.5), (0.6, 0.75))
+    assert [(point.weight, point.mrr) for point in weight_curve(ranked, 5)] == [(0.0, 0.375), (0.3, 0.5), (0.6, 0.75)]
+
+
+def test_a_gain_within_a_point_does_not_move_the_weight() -> None:
+    def value(better: int) -> float:
+        then = [*(answerable(0.6, 2) for _ in range(better)), *(answerable(0.6) for _ in range(100 - better))]
+        ranked = {0.3: then, 0.9: [answerable(0.6)] * 100}
+        return suggested(suggest(ranked, IN_FORCE, ""), "dense_weight").value
+
+    assert (value(2), value(3)) == (0.3, 0.9)
+
+
+def test_a_weight_that_ranks_better_but_tells_no_answer_apart_is_not_chosen() -> None:
+    ranked = {
+        0.3: [*(answerable(0.6, rank) for rank in (1, 1, 1, 2)), *[unanswerable(0.2)] * 4],
+        0.9: [*[answerable(0.6)] * 4, *[unanswerable(0.7)] * 4],
+    }
+    assert suggested(suggest(ranked, IN_FORCE, ""), "dense_weight").value == 0.3
+
+
+def test_what_is_in_force_is_judged_with_all_that_is_in_force() -> None:
+    ranked = {
+        0.3: [answerable(0.9, 2), unanswerable(0.35)],
+        0.9: [answerable(0.9), unanswerable(0.2)],
+    }
+    suggestion = suggest(ranked, IN_FORCE, "")
+    assert suggestion.value("dense_weight") == 0.9
+    assert suggested(suggestion, "threshold").score_in_force == 0.5
+    assert suggested(suggestion, "threshold").score == 1
 
 
 def test_of_equal_weights_the_nearest_to_the_one_in_force_stays() -> None:

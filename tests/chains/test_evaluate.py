@@ -137,6 +137,11 @@ def test_an_outcome_takes_the_answer_of_the_settings_in_force(bench: Any, others
     assert outcome(only_file, bench.ask(question.question), ranking).answer_found is None
 
 
+def test_a_greeting_is_no_answer_from_the_documents(bench: Any) -> None:
+    question = LabelledQuestion("你好")
+    assert outcome(question, bench.ask("你好"), rank_chunks(question, bench.store, SETTINGS, None)).refused
+
+
 def ranking(*right: bool, relevance: float = 0.5, answerable: bool = True) -> Ranking:
     falling = tuple(relevance - 0.01 * n for n in range(len(right)))
     return Ranking(answerable, falling, right, (True,) * len(right))

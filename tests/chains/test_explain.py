@@ -290,6 +290,7 @@ def test_splitting_again_as_recommended_puts_the_text_in_one_chunk(bench: Bench,
     assert lost_at(explanation) == "splitter"
     advised = english(explanation).split("chunk_overlap_chars=")[1]
     overlap, chars = (int(part.split()[0].rstrip(",")) for part in (advised, advised.split("chunk_chars=")[1]))
+    assert chars >= 2 * overlap
     split(chars, overlap)
     after = why(bench, "规定", cut, passage_chars=0, top_k=1)
     assert outcomes(after)["splitter"] == "passed"
@@ -333,7 +334,7 @@ def test_the_title_counts_as_shared(bench: Bench, others: Callable[[], None]) ->
     bench.put("手册.txt", ["须提前三天申请。"], title="年假")
     explanation = why(bench, "年假", "须提前三天申请")
     assert explanation.found
-    assert "年假" in seen(explanation, "lexical")
+    assert seen(explanation, "lexical").endswith("shared terms: 年假")  # rather than 年 and 假
 
 
 class Scripted(HashedEmbeddings):
@@ -406,6 +407,8 @@ def test_fused_out_of_the_candidates(bench: Bench) -> None:
     assert explanation.hit is None
     assert "not among the best 50" in seen(explanation, "fusion")
     assert explanation.changes["dense_weight"] < 0.9
+    strict = why(bench, "年假", "假期.txt", dense_weight=0.9, threshold=0.999)  # no weight alone will do
+    assert list(strict.changes)[:2] == ["dense_weight", "threshold"]
 
 
 # --- the selection ------------------------------------------------------------------------------------------------
@@ -458,7 +461,7 @@ def test_a_copy_beyond_top_k_is_a_copy(bench: Bench) -> None:
 def test_beyond_top_k(bench: Bench) -> None:
     for number in range(8):
         bench.put(f"{number}.txt", [f"年假规定{number}：" + "年假" * (8 - number) + "。"])
-    bench.put("副本.txt", ["年假规定0：" + "年假" * 8 + "。"])  # takes no place
+    bench.put("副本.txt", [bench.retrieve("年假规定").hits[0].chunk.text])  # takes no place
     explanation = why(bench, "年假规定", "5.txt", threshold=0.0, top_k=2, passage_chars=0)
     assert lost_at(explanation) == "top_k"
     needed = explanation.changes["top_k"]
@@ -486,6 +489,19 @@ def test_found_in_the_passage_of_a_neighbour(bench: Bench, others: Callable[[], 
     assert f"in passage {explanation.passage}" in seen(explanation, "budget")
 
 
+def test_the_best_chunk_speaks_for_its_file(bench: Bench, others: Callable[[], None]) -> None:
+    others()
+    bench.put("假期.txt", LEAVE)
+    lost = why(bench, "年假申请须提前几天", "假期.txt", threshold=0.99)
+    ranks = [hit.rank for hit in lost.retrieval.hits if hit.chunk.source == "假期.txt"]
+    assert len(ranks) > 1
+    assert lost.hit.rank == min(ranks)
+    found = why(bench, "年假申请须提前几天", "假期.txt", top_k=1)
+    assert found.hit.kept  # though the passage holds its neighbours, too
+    assert found.chunk.text == LEAVE[1]
+    assert set(outcomes(found).values()) == {"passed"}
+
+
 def test_found_holds_in_the_answers_passages(bench: Bench) -> None:
     bench.put("假期.txt", LEAVE)
     explanation = why(bench, "年假有几天", "五天年假")
@@ -511,7 +527,7 @@ def test_the_question_is_embedded_once(bench: Bench) -> None:
     assert asked.count("年假有几天") <= 2  # once an explanation, of which `why` asks two
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(10))
 def test_whatever_is_recommended_helps(bench: Bench, seed: int) -> None:
     """Random documents, settings and expectations; `why` puts the recommended settings in force."""
     dice = random.Random(seed)
@@ -522,10 +538,10 @@ def test_whatever_is_recommended_helps(bench: Bench, seed: int) -> None:
 
     if seed % 2:
         bench.use(HashedEmbeddings(64), midpoint=dice.choice([0.3, 0.6]))
-    count = dice.choice([3, 25, 70])
+    count = dice.choice([3, 25, 60])
     put_many(bench, {f"{number}.txt": [sentence() for _ in range(dice.randint(1, 5))] for number in range(count)})
     found = set()
-    for _ in range(12):
+    for _ in range(8):
         name = f"{dice.randrange(3)}.txt"
         chunks = bench.store.document_chunks(name)
         chunk = dice.choice(chunks)

@@ -144,6 +144,14 @@ def test_what_states_nothing_gets_no_verdict(text: str) -> None:
     assert (grounding.verdicts, grounding.score) == ((), 1.0)
 
 
+def test_of_passages_that_differ_the_one_that_agrees_supports_whatever_is_cited() -> None:
+    old, new = "公司员工的年假一律为五天。", "公司员工的年假一律为八天。"
+    for answer in ("员工的年假是8天。", "员工的年假是8天[2]。", "员工的年假是8天[1]。"):
+        (found,) = check_answer(answer, passages(old, new)).verdicts
+        assert (found.level, found.passage) == ("supported", 2), answer
+        assert bool(found.problems) == ("[1]" in answer)
+
+
 def test_statements_know_their_place_and_what_they_cite() -> None:
     answer = "根据已知信息：\n1. 年假五天[2]。 [1]\n还有吗？[3]"
     (statement,) = statements_of(answer)

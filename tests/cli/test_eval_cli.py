@@ -1,7 +1,7 @@
 """`eval` on the command line: reports, exit codes, drafts, comparisons."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from chains.draft_questions import draft_questions
 from cli import evaluate as cli_evaluate
-from core.answers import ProgressCallback, RetrievalSettings
 from core.errors import KnowGLMError
-from core.evaluation import Evaluation, LabelledQuestion, Origin, Suggestion
-from service.evaluation import Evaluator
-from vectorstores.database import Database
-from vectorstores.questions import QuestionList
+from service.knowledge_qa import KnowledgeQA
 
 TEXTS = {
     "住宿.txt": "出差的住宿标准是每晚五百元。住宿费据实报销。",
@@ -32,46 +27,17 @@ LIST = """问题,文件,答案,无答案
 """
 
 
-class Facade:
-    """The part of the façade that `eval` uses, over one real knowledge base."""
-
-    def __init__(self, app: Any, database: Database) -> None:
-        self.app = app
-        self.store = app._library.open("制度")
-        self.list = QuestionList(database)
-
-    def questions(self, _: str) -> list[LabelledQuestion]:
-        return self.list.labelled()
-
-    def add_questions(self, _: str, questions: Sequence[LabelledQuestion], origin: Origin) -> int:
-        return self.list.add(questions, origin)
-
-    def draft_questions(self, kb: str, count: int) -> list[LabelledQuestion]:
-        return draft_questions({file.name: self.app.chunks(kb, file.name) for file in self.app.files(kb)}, count)
-
-    def evaluate(self, _: str, questions: Sequence[LabelledQuestion], progress: ProgressCallback) -> Evaluation:
-        saved = self.store.manifest()
-        settings = RetrievalSettings(saved.get("top_k", 5), saved.get("threshold", 0.2), 0.3, 500, 2000)
-        return Evaluator(self.store, settings, None).evaluate(questions, progress)
-
-    def apply(self, _: str, suggestion: Suggestion) -> None:
-        self.store.set_manifest(**suggestion.entries)
-
-
 @pytest.fixture
-def facade(make_app: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def knowledge_qa(make_app: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnowledgeQA:
     app = make_app()
     app.create("制度")
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     app.add("制度", [tmp_path / name for name in TEXTS])
     (tmp_path / "列表.csv").write_text(LIST, encoding="utf-8")
-    database = Database(tmp_path / "list.sqlite")
-    made = Facade(app, database)
-    monkeypatch.setattr(cli_evaluate, "_open", lambda _: made)
+    monkeypatch.setattr(cli_evaluate, "_open", lambda _: app)
     monkeypatch.chdir(tmp_path)
-    yield made
-    database.close()
+    return app
 
 
 def run(*arguments: str) -> Result:
@@ -84,7 +50,7 @@ def run(*arguments: str) -> Result:
     return result
 
 
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_a_list_is_measured_and_shown() -> None:
     done = run("制度", "列表.csv")
     assert done.exit_code == 0
@@ -100,7 +66,7 @@ def test_a_list_is_measured_and_shown() -> None:
         assert shown in done.stdout, done.stdout
 
 
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_json_is_the_report_and_nothing_else(tmp_path: Path) -> None:
     done = run("制度", "列表.csv", "--json", "--out", "报告.json")
     report = json.loads(done.stdout)
@@ -109,22 +75,22 @@ def test_json_is_the_report_and_nothing_else(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "报告.json").read_text("utf-8")) == report
 
 
-def test_apply_saves_the_suggestion(facade: Facade) -> None:
+def test_apply_saves_the_suggestion(knowledge_qa: KnowledgeQA) -> None:
     done = run("制度", "列表.csv", "--apply")
     assert "已存到知识库“制度”" in done.stdout
-    saved = facade.store.manifest()
+    saved = knowledge_qa._library.open("制度").manifest()
     assert saved["top_k"] == 1
     assert 0 < saved["threshold"] < 1
     assert f"阈值 {saved['threshold']:.1%}，取 1 条" in run("制度", "列表.csv").stdout
 
 
-def test_without_apply_nothing_is_saved(facade: Facade) -> None:
-    before = facade.store.manifest()
+def test_without_apply_nothing_is_saved(knowledge_qa: KnowledgeQA) -> None:
+    before = knowledge_qa._library.open("制度").manifest()
     assert "--apply" in run("制度", "列表.csv").stderr
-    assert facade.store.manifest() == before
+    assert knowledge_qa._library.open("制度").manifest() == before
 
 
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_a_floor_that_is_not_reached_is_an_exit_code() -> None:
     assert run("制度", "列表.csv", "--fail-under", "hit@5=0.9", "--fail-under", "mrr=90%").exit_code == 0
     Path("列表.csv").write_text("问题,文件\n出差的住宿标准是多少？,年假.txt\n", encoding="utf-8")
@@ -134,33 +100,33 @@ def test_a_floor_that_is_not_reached_is_an_exit_code() -> None:
     assert "refusal_recall 是 无法测出" in done.stderr
 
 
-def test_a_wrong_gate_is_refused_before_the_work(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facade, "evaluate", lambda *_: pytest.fail("it was evaluated"))
+def test_a_wrong_gate_is_refused_before_the_work(knowledge_qa: KnowledgeQA, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knowledge_qa, "evaluate", lambda *_: pytest.fail("it was evaluated"))
     done = run("制度", "列表.csv", "--fail-under", "hit@7=0.9")
     assert isinstance(done.exception, KnowGLMError)
     assert done.exception.code == "bad_config"
 
 
-def test_drafts_go_to_the_own_list_which_is_then_used(facade: Facade) -> None:
+def test_drafts_go_to_the_own_list_which_is_then_used(knowledge_qa: KnowledgeQA) -> None:
     done = run("制度", "--draft", "3")
     assert "起草了 3 个问题" in done.stdout
-    assert [stored.origin for stored in facade.list.all()] == ["draft"] * 3
+    assert [stored.origin for stored in knowledge_qa._library.open("制度").questions.all()] == ["draft"] * 3
     assert "3 个问题（0 个没有答案）" in run("制度").stdout
 
 
-def test_drafts_go_to_a_file_that_can_be_read(facade: Facade) -> None:
+def test_drafts_go_to_a_file_that_can_be_read(knowledge_qa: KnowledgeQA) -> None:
     assert run("制度", "--draft", "9", "--out", "起草.xlsx").exit_code == 0
-    assert facade.list.all() == []
+    assert knowledge_qa._library.open("制度").questions.all() == []
     assert run("制度", "起草.xlsx").exit_code == 0
 
 
-def test_keep_puts_a_file_into_the_own_list(facade: Facade) -> None:
+def test_keep_puts_a_file_into_the_own_list(knowledge_qa: KnowledgeQA) -> None:
     run("制度", "列表.csv", "--keep")
-    assert len(facade.list.labelled()) == 5
+    assert len(knowledge_qa._library.open("制度").questions.labelled()) == 5
     assert "5 个问题" in run("制度").stdout
 
 
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_two_reports_are_compared() -> None:
     run("制度", "列表.csv", "--out", "a.json")
     assert run("--compare", "a.json", "a.json").exit_code == 0
@@ -187,7 +153,7 @@ def test_two_reports_are_compared() -> None:
     ],
     ids=["no_name", "keep_alone", "unwritable", "draft_nothing"],
 )
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_wrong_use_is_said(arguments: list[str], said: str) -> None:
     done = run(*arguments)
     assert done.exit_code == 2
@@ -204,14 +170,14 @@ def test_wrong_use_is_said(arguments: list[str], said: str) -> None:
     ],
     ids=["no_list", "no_file", "no_list_file", "no_report"],
 )
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_errors_have_their_codes(arguments: list[str], code: str) -> None:
     done = run(*arguments)
     assert isinstance(done.exception, KnowGLMError)
     assert done.exception.code == code
 
 
-@pytest.mark.usefixtures("facade")
+@pytest.mark.usefixtures("knowledge_qa")
 def test_it_speaks_english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli_evaluate, "LANGUAGE", "en")
     done = run("制度", "列表.csv")
@@ -219,3 +185,14 @@ def test_it_speaks_english(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Suggested threshold = " in done.stdout
     run("制度", "列表.csv", "--out", "a.json")
     assert "figure" in run("--compare", "a.json", "a.json").stdout
+
+
+def test_the_samples_are_evaluated_by_the_program_itself(
+    command: Callable[..., Any], root: Path, tmp_path: Path
+) -> None:
+    """A process of its own: the samples are indexed first, and a floor that is too high is an exit code."""
+    questions = root / "knowledge_base" / "samples" / "questions.csv"
+    done = command(tmp_path / "data", "eval", "samples", str(questions), "--json", "--fail-under", "refusal_recall=1")
+    assert done.code == 1
+    assert done.json["figures"]["hit@5"] >= 0.95
+    assert "refusal_recall" in done.err

@@ -108,11 +108,11 @@ def test_with_a_dense_leg_the_weight_is_chosen_and_the_embedding_asked_once(stor
     leg = with_vectors(store, embeddings)
     evaluation = Evaluator(store, SETTINGS, leg).evaluate(QUESTIONS)
     assert embeddings.asked == len(QUESTIONS)
-    assert [weight for weight, _ in evaluation.weights] == [step / 10 for step in range(11)]
+    assert [point.weight for point in evaluation.weights] == [step / 10 for step in range(11)]
     assert evaluation.suggestion.value("dense_weight") is not None
     assert evaluation.suggestion.entries["calibrated_for"] == "hashed:256"
     odd = Evaluator(store, replace(SETTINGS, dense_weight=0.37), leg).evaluate(QUESTIONS)
-    assert 0.37 in [weight for weight, _ in odd.weights]
+    assert 0.37 in [point.weight for point in odd.weights]
 
 
 def test_progress_goes_from_the_first_question_to_the_last(store: KnowledgeStore) -> None:

@@ -330,7 +330,14 @@ class TestPipeline:
     def test_an_answer_is_streamed_from_a_prompt_that_fits(
         self, make_app: Callable[..., App], weights: Path, write: Callable[..., list[Path]], llm: str
     ) -> None:
-        app = make_app(model_dir=weights, llm=str(weights / llm), answer_tokens=100, threshold=0, context_chars=9000)
+        app = make_app(
+            model_dir=weights,
+            llm=str(weights / llm),
+            answer_tokens=100,
+            threshold=0,
+            context_chars=9000,
+            chunk_chars=60,
+        )
         app.create("人事")
         for part in "甲乙丙丁":
             manual = "".join(f"{part}部第{n}条 年假与{n}类岗位的关系，由人事部解释。\n\n" for n in range(20))

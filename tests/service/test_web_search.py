@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -283,7 +283,7 @@ RESULTS = [
 
 
 def answered(question: str, store: Any, dense: DenseLeg | None = None) -> Answer:
-    plugs = AnswerPlugs(lambda _: store, dense, None, PROMPTS["default"], "", 0, "zh")
+    plugs = AnswerPlugs(lambda _: nullcontext(store), dense, None, PROMPTS["default"], "", 0, "zh")
     *_, last = answer_events(question, plugs, SETTINGS)
     assert isinstance(last, Finished)
     return last.answer

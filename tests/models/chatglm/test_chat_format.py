@@ -28,6 +28,10 @@ class Spelled(Tokenizer):
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(map(chr, ids))
 
+    @property
+    def ids(self) -> int:
+        return 0x110000
+
     def special(self, piece: str) -> int | None:
         return ROLES.get(piece)
 

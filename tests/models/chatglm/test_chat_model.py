@@ -18,7 +18,7 @@ from sentencepiece import SentencePieceProcessor
 from torch import Tensor
 
 from core.answers import Progress
-from core.model_errors import AnswerFailed, ModelUnsupported, PromptTooLong
+from core.model_errors import AnswerFailed, DeviceNotFound, ModelUnsupported, PromptTooLong
 from core.sampling import Sampling
 from models.answer_stream import AnswerStream
 from models.chatglm import chat_model
@@ -371,7 +371,7 @@ class TestLoading:
 
     @pytest.mark.parametrize("device", ["cuda:99", "cuda:-1", "tpu", ""])
     def test_devices_that_there_are_not(self, load: Load, device: str) -> None:
-        with pytest.raises(ModelUnsupported, match="no device"):
+        with pytest.raises(DeviceNotFound, match="no device"):
             load(device=device)
 
     @pytest.mark.parametrize("precision", ["int3", ""])

@@ -9,6 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import ConfigurableField
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+from pydantic import Field
 
 from core.sampling import Sampling
 from models.chatglm.chat_model import ChatGLM
@@ -24,10 +25,9 @@ def loaded() -> ChatGLM:
 class TinyChatGLM(ChatGLM):
     """The suites make models of their fields; this one then has what only `load` reads."""
 
-    def model_post_init(self, context: Any, /) -> None:
-        super().model_post_init(context)
-        for part in ("_decoder", "_tokenizer", "_format"):
-            setattr(self, part, getattr(loaded(), part))
+    decoder: Any = Field(default_factory=lambda: loaded().decoder, exclude=True, repr=False)
+    tokenizer: Any = Field(default_factory=lambda: loaded().tokenizer, exclude=True, repr=False)
+    chat_format: Any = Field(default_factory=lambda: loaded().chat_format, exclude=True, repr=False)
 
 
 class _OnTinyModel:

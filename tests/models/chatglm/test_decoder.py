@@ -339,7 +339,7 @@ def test_a_pass_can_be_ended_between_layers(model: Decoder, kind: str, layers: i
             raise _Enough
 
     with pytest.raises(_Enough):
-        model(view, memory, between=between)
+        model.read(view, memory, between)
     assert (len(ran), memory.length) == (layers, 0)
     assert model(view, memory).equal(model(view, model.new_cache(1, 6)))
     assert memory.length == view.ids.shape[1]
