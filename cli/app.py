@@ -11,6 +11,8 @@ from cli import eval_texts, explain_texts, texts
 from cli.evaluate import evaluate
 from cli.explain import explain
 from cli.models import models_app
+from cli.modes import Mode
+from cli.prompts import prompt_app
 from cli.traces import trace_app
 from configs.environment import interface_language, load_settings
 from core.errors import KnowGLMError
@@ -34,6 +36,9 @@ KbOption = Annotated[str | None, typer.Option("--kb", help=_help(texts.OPTION_KB
 JsonOption = Annotated[bool, typer.Option("--json", help=_help(texts.OPTION_JSON))]
 TopKOption = Annotated[str | None, typer.Option("--top-k", help=_help(texts.OPTION_TOP_K))]
 ThresholdOption = Annotated[str | None, typer.Option("--threshold", help=_help(texts.OPTION_THRESHOLD))]
+
+
+ModeOption = Annotated[Mode, typer.Option("--mode", help=_help(texts.OPTION_MODE))]
 NameArgument = Annotated[str | None, typer.Argument(help=_help(texts.ARGUMENT_NAME))]
 
 app = typer.Typer(help=_help(texts.ABOUT), add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -41,6 +46,7 @@ kb_app = typer.Typer(help=_help(texts.KB), no_args_is_help=True, rich_markup_mod
 app.add_typer(kb_app, name="kb")
 app.add_typer(models_app, name="models")
 app.add_typer(trace_app, name="trace")
+app.add_typer(prompt_app, name="prompt")
 
 
 def main() -> None:
@@ -80,18 +86,20 @@ def ask(
     as_json: JsonOption = False,
     top_k: TopKOption = None,
     threshold: ThresholdOption = None,
+    mode: ModeOption = Mode.KB,
 ) -> None:
     """Answer one question."""
     from cli.contract import answer_json
-    from core.answers import Finished
+    from core.answers import AskOptions, Finished
 
     knowledge_qa, screen = _open(top_k, threshold), _screen()
     name = _ready(knowledge_qa, kb)
-    if knowledge_qa.search(_asked(question), name).passages:  # a refusal needs no model
+    if mode is Mode.KB and knowledge_qa.search(_asked(question), name).passages:  # a refusal needs no model
         _load_model(knowledge_qa)
-    events = knowledge_qa.ask(_asked(question), name)
+    events = knowledge_qa.ask(_asked(question), name, options=AskOptions(mode=mode.value))
     if as_json:
-        screen.json(next(answer_json(event.answer) for event in events if isinstance(event, Finished)))
+        answer = next(event.answer for event in events if isinstance(event, Finished))
+        screen.json(answer_json(answer, LANGUAGE))
         return
     for notice in knowledge_qa.notices(name):
         screen.note(notice)

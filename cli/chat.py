@@ -6,6 +6,7 @@ from cli import texts
 from cli.render import Screen
 from core.answers import Turn
 from core.errors import KnowGLMError
+from core.evaluation import LabelledQuestion
 from service.knowledge_qa import KnowledgeQA
 
 
@@ -40,10 +41,23 @@ def _respond(knowledge_qa: KnowledgeQA, kb: str, line: str, history: list[Turn],
         screen.say(texts.CLEARED)
     elif line == "/model" or line.startswith("/model "):
         _change_model(knowledge_qa, line.removeprefix("/model"), screen)
+    elif line == "/bad":
+        _mark(knowledge_qa, kb, screen)
     elif line:
-        answer = screen.stream(knowledge_qa.ask(line, kb, history))
-        if not answer.refused:
+        answer = screen.stream(knowledge_qa.ask(line, kb, history), line)
+        if answer.mode in ("extractive", "llm"):
             history.append(Turn(line, answer.text))
+
+
+def _mark(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
+    """Add the last question to the knowledge base's own list, for someone to say what should have been found."""
+    newest = knowledge_qa.traces(1)
+    if not newest:
+        screen.say(texts.NOTHING_TO_MARK)
+        return
+    answer = knowledge_qa.trace(newest[0].id).answer
+    knowledge_qa.add_questions(kb, [LabelledQuestion(answer.rewritten or answer.question)], "feedback")
+    screen.say(texts.MARKED)
 
 
 def _change_model(knowledge_qa: KnowledgeQA, wanted: str, screen: Screen) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from core.answers import Answer, Citation, Hit, Retrieval
 from core.documents import DocumentRecord, IngestReport, KnowledgeBaseInfo
 from core.errors import KnowGLMError
+from core.grounding import Grounding
 from core.messages import Language
 
 
@@ -17,7 +18,7 @@ def search_json(retrieval: Retrieval) -> dict[str, Any]:
     }
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
+def answer_json(answer: Answer, language: Language) -> dict[str, Any]:
     """Return a finished answer."""
     return {
         "question": answer.question,
@@ -28,6 +29,30 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "nearest_misses": [_hit(hit) for hit in answer.retrieval.nearest_misses] if answer.refused else [],
         "threshold": _rounded(answer.retrieval.settings.threshold),
         "seconds": round(answer.seconds, 4),
+        "rewritten": answer.rewritten or None,
+        "model": answer.model or None,
+        "trace": answer.trace_id or None,
+        "removed_citations": list(answer.removed_citations),
+        "left_out": {"turns": answer.left_out.turns, "passages": answer.left_out.passages},
+        "grounding": _grounding(answer.grounding, language) if answer.grounding else None,
+    }
+
+
+def _grounding(grounding: Grounding, language: Language) -> dict[str, Any]:
+    return {
+        "score": _rounded(grounding.score),
+        "verdicts": [
+            {
+                "start": verdict.start,
+                "end": verdict.end,
+                "level": verdict.level,
+                "score": _rounded(verdict.score),
+                "passage": verdict.passage,
+                "support": None if verdict.passage is None else [verdict.support_start, verdict.support_end],
+                "problems": [problem.text(language) for problem in verdict.problems],
+            }
+            for verdict in grounding.verdicts
+        ],
     }
 
 

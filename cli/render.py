@@ -13,7 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import texts
-from core.answers import Answer, AnswerEvent, Citation, Delta, Finished, Hit, Progress, ProgressCallback, Retrieval
+from core.answers import (
+    Answer,
+    AnswerEvent,
+    Citation,
+    Delta,
+    Finished,
+    Hit,
+    LeftOut,
+    Progress,
+    ProgressCallback,
+    Retrieval,
+)
 from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInfo
 from core.errors import KnowGLMError
 from core.messages import Language, Message
@@ -46,14 +57,20 @@ class Screen:
         self._err.print(Text(error.reason(self.language), style="bold red"))
         self._err.print(Text(error.advice(self.language)))
 
-    def stream(self, events: Iterator[AnswerEvent]) -> Answer:
-        """Print an answer while it is written, then its sources or the nearest misses."""
+    def stream(self, events: Iterator[AnswerEvent], asked: str | None = None) -> Answer:
+        """Print an answer while it is written, then its sources or the nearest misses, and the checks of it.
+
+        Args:
+            asked: the question; what was searched for instead is shown.
+        """
         answer: Answer | None = None
         for event in events:
             if isinstance(event, Delta):
                 self._out.print(Text(event.text), end="")
             elif isinstance(event, Finished):
                 answer = event.answer
+            elif asked is not None and event.retrieval.question != asked:
+                self._out.print(Text(self._text(texts.REWRITTEN, question=event.retrieval.question), style="dim"))
         assert answer is not None  # noqa: S101 - every stream ends with Finished
         self._out.print()
         if answer.refused:
@@ -139,7 +156,27 @@ class Screen:
             self._out.print(Text(self._text(texts.SOURCES), style="bold"))
         for citation in answer.citations:
             self._out.print(Text(f"[{citation.n}] {self._cited(citation)}", style="cyan"))
+        self._checks(answer)
         self._timing(answer)
+
+    def _checks(self, answer: Answer) -> None:
+        """Print what the check of a model's answer found, and what was done to it."""
+        if answer.mode != "llm":
+            return
+        lines = []
+        if answer.grounding and answer.grounding.verdicts:
+            lines.append(self._text(texts.GROUNDING, share=_percent(answer.grounding.score)))
+            for verdict in answer.grounding.verdicts:
+                if verdict.level != "supported":
+                    lines.append(self._text(texts.UNSUPPORTED, sentence=answer.text[verdict.start : verdict.end]))
+                    lines += [f"  {self._text(problem)}" for problem in verdict.problems]
+        if answer.removed_citations:
+            lines.append(self._text(texts.REMOVED_MARKS, numbers=", ".join(map(str, answer.removed_citations))))
+        if answer.left_out != LeftOut():
+            left = answer.left_out
+            lines.append(self._text(texts.LEFT_OUT, turns=left.turns, passages=left.passages))
+        for line in lines:
+            self._out.print(Text(line, style="yellow"))
 
     def _misses(self, retrieval: Retrieval) -> None:
         misses = retrieval.nearest_misses

@@ -22,6 +22,22 @@ OPTION_KB = Message("知识库的名字", "name of the knowledge base")
 OPTION_JSON = Message("输出 JSON", "print JSON")
 OPTION_TOP_K = Message("最多取用的结果数", "most results used")
 OPTION_THRESHOLD = Message("相关度阈值，如 0.4 或 40%", "relevance threshold, such as 0.4 or 40%")
+OPTION_MODE = Message(
+    "怎样回答：kb 依据知识库，chat 只由语言模型，retrieval 只列段落，web 联网搜索，kb+web 两者都用",
+    "how to answer: kb from the knowledge base, chat by the language model alone, retrieval with passages only, "
+    "web from a web search, kb+web from both",
+)
+PROMPTS = Message("管理提示词", "Manage prompts")
+PROMPT_SHOW = Message("显示知识库正在用的提示词", "Show the prompt in force for a knowledge base")
+PROMPT_SET = Message("给知识库存一份自己的提示词", "Save a prompt of its own with a knowledge base")
+PROMPT_RESET = Message("恢复设置里的提示词", "Go back to the prompt of the settings")
+OPTION_TEMPLATE = Message(
+    "模板文件，含 {{passages}} 和 {{question}}", "file of the template, with {{passages}} and {{question}}"
+)
+OPTION_SYSTEM = Message("系统提示词", "system prompt")
+PROMPT_SYSTEM = Message("系统提示词：{system}", "System prompt: {system}")
+PROMPT_TEMPLATE = Message("模板：\n{template}", "Template:\n{template}")
+PROMPT_SAVED = Message("知识库“{name}”的提示词已更新。", "The prompt of the knowledge base “{name}” is changed.")
 ARGUMENT_QUESTION = Message("问题", "the question")
 ARGUMENT_NAME = Message("知识库的名字（也可用 --kb）", "name of the knowledge base (or use --kb)")
 ARGUMENT_PATHS = Message(
@@ -32,10 +48,10 @@ ARGUMENT_FILES = Message(
 )
 
 WELCOME = Message(
-    "知识库“{kb}”：{documents} 个文件，{chunks} 块。输入问题后回车；clear 清空对话，/model 名字 [精度] 换语言模型，"
-    "stop 或 Ctrl-D 结束。",
+    "知识库“{kb}”：{documents} 个文件，{chunks} 块。输入问题后回车；clear 清空对话，"
+    "/model 名字 [精度] 换语言模型，/bad 标记答得不好，stop 或 Ctrl-D 结束。",
     "Knowledge base “{kb}”: {documents} files, {chunks} chunks. Type a question; clear forgets the conversation, "
-    "/model NAME [PRECISION] changes the language model, stop or Ctrl-D ends.",
+    "/model NAME [PRECISION] changes the language model, /bad marks a poor answer, stop or Ctrl-D ends.",
 )
 PROMPT = Message("问> ", "Q> ")
 CLEARED = Message("对话已清空。", "The conversation is forgotten.")
@@ -57,7 +73,21 @@ TIMING = Message(
 MODES = {
     "extractive": Message("摘录原句", "quoted sentences"),
     "llm": Message("语言模型", "language model"),
+    "small_talk": Message("寒暄", "small talk"),
+    "none": Message("未作回答", "no answer"),
 }
+REWRITTEN = Message("（检索用的问题：{question}）", "(searched for: {question})")
+GROUNDING = Message("有依据的部分 {share}", "{share} of it is supported")
+UNSUPPORTED = Message("缺乏依据：{sentence}", "not supported: {sentence}")
+REMOVED_MARKS = Message(
+    "去掉了并不存在的出处编号：{numbers}", "removed the numbers of sources that do not exist: {numbers}"
+)
+LEFT_OUT = Message(
+    "放不下而没有交给模型：{turns} 轮历史，{passages} 段资料",
+    "left out for want of room: {turns} turns of history, {passages} passages",
+)
+MARKED = Message("已记下这个问题，可用 eval 命令检验。", "The question is noted; the eval command can check it.")
+NOTHING_TO_MARK = Message("还没有回答可以标记。", "There is no answer to mark yet.")
 DROPPED_BY = {
     "threshold": Message("低于阈值", "below the threshold"),
     "duplicate": Message("与上面某段相同", "same text as one above"),

@@ -124,8 +124,8 @@ def test_a_gain_within_a_point_does_not_move_the_weight() -> None:
 
 def test_a_weight_that_ranks_better_but_tells_no_answer_apart_is_not_chosen() -> None:
     ranked = {
-        0.3: [*(answerable(0.6, rank) for rank in (1, 1, 1, 2)), *[unanswerable(0.2)] * 4],
-        0.9: [*[answerable(0.6)] * 4, *[unanswerable(0.7)] * 4],
+        0.3: [*[answerable(0.6, 2)] * 4, *[unanswerable(0.2)] * 4],
+        0.9: [*[answerable(0.45)] * 4, *[unanswerable(0.5)] * 4],
     }
     assert suggested(suggest(ranked, IN_FORCE, ""), "dense_weight").value == 0.3
 

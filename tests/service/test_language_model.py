@@ -333,10 +333,10 @@ class TestPipeline:
         app = make_app(
             model_dir=weights,
             llm=str(weights / llm),
-            answer_tokens=100,
+            answer_tokens=20,
             threshold=0,
             context_chars=9000,
-            chunk_chars=60,
+            chunk_chars=90,
         )
         app.create("人事")
         for part in "甲乙丙丁":
@@ -348,13 +348,13 @@ class TestPipeline:
         assert isinstance(last, Finished)
         assert "".join(pieces).strip() == last.answer.text != ""
         assert len(pieces) > 3
-        assert sum(len(passage.text) for passage in last.answer.retrieval.passages) > 1000
+        assert sum(len(passage.text) for passage in last.answer.retrieval.passages) > 300
         model = app._model._model
-        assert model.prompt_limit == (1948 if llm == GLM else 412)
+        assert model.prompt_limit == (2028 if llm == GLM else 492)
         assert last.answer.prompt.startswith("human: ")
         assert QUESTION in last.answer.prompt
         tokens = len(model.get_token_ids(last.answer.prompt.removeprefix("human: ")))
-        assert model.prompt_limit / 3 < tokens <= model.prompt_limit
+        assert model.prompt_limit / 10 < tokens <= model.prompt_limit
         assert last.answer.retrieval.passages[0].text[:20] in last.answer.prompt
 
     @pytest.mark.parametrize("llm", [GLM, CAUSAL])
