@@ -27,7 +27,7 @@ from rich.table import Table
 
 from bench.datasets import STANDARD_SETS
 from bench.metrics import percentile
-from chains.condense import condense
+from chains.follow_ups.condense import condense
 from configs.environment import load_settings
 from configs.model_config import PROJECT_DIR
 from core.answers import Hit, Turn

@@ -31,7 +31,7 @@ from bench.datasets import STANDARD_SETS, QuestionSet, read_squad
 from bench.metrics import accuracy_at, auroc, percentile
 from bench.rgb import RgbRow, read_rgb, says
 from bench.statements import SUPPORTED, Kind, statements
-from chains.verdicts import check_answer
+from chains.grounding.verdicts import check_answer
 from configs.environment import load_settings
 from core.answers import Answer, Finished, Passage
 from core.documents import Chunk

@@ -3,7 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from chains.metrics import percentile, recall_at, reciprocal_rank
+from chains.evaluation.metrics import percentile, recall_at, reciprocal_rank
 
 __all__ = ["accuracy_at", "auroc", "best_threshold", "percentile", "recall_at", "reciprocal_rank"]
 

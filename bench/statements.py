@@ -2,8 +2,8 @@
 
 A sentence that answers one of its paragraph's questions is supported, as it stands and reworded by rules. With the
 answer exchanged for one of the same kind from another paragraph, or beside paragraphs that it does not come from, it
-is not. Of the words that rewording exchanges, the check passes over most function words (`chains/evidence.py`) and
-knows none of the content words, which come first here.
+is not. Of the words that rewording exchanges, the check passes over most function words
+(`chains/grounding/evidence.py`) and knows none of the content words, which come first here.
 """
 
 import random

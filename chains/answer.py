@@ -12,14 +12,14 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from chains.budget import fitted_prompt
-from chains.citations import CitationFilter, cited
-from chains.condense import condense
+from chains.follow_ups.condense import condense
+from chains.follow_ups.small_talk import small_talk
+from chains.grounding.citations import CitationFilter, cited
+from chains.grounding.verdicts import check_answer
 from chains.prompt import build_chat
 from chains.reader import read
 from chains.retrieve import DenseLeg, retrieve
-from chains.small_talk import small_talk
 from chains.table_rows import in_words, is_table_row
-from chains.verdicts import check_answer
 from core.answers import (
     Answer,
     AnswerEvent,

@@ -11,8 +11,8 @@ from langchain_core.embeddings import Embeddings
 from pydantic import TypeAdapter, ValidationError
 
 from chains.answer import AnswerPlugs, answer_events
-from chains.calibrate import suggest, weight_curve
-from chains.evaluate import Ranking, figures, outcome, rank_chunks, same_file, threshold_curve, top_k_curve
+from chains.evaluation.calibrate import suggest, weight_curve
+from chains.evaluation.evaluate import Ranking, figures, outcome, rank_chunks, same_file, threshold_curve, top_k_curve
 from chains.retrieve import DenseLeg
 from core.answers import Answer, Finished, Progress, ProgressCallback, RetrievalSettings, ignore_progress
 from core.errors import ConfigError

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chains.draft_questions import draft_questions
-from chains.expected import parse_expected
-from chains.explain import explain
+from chains.evaluation.draft_questions import draft_questions
+from chains.explaining.expected import parse_expected
+from chains.explaining.explain import explain
 from chains.retrieve import retrieve
 from chains.retriever import KnowledgeRetriever
 from configs.environment import PREFIX, load_settings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes import new_document
 
-from chains.explain import explain
+from chains.explaining.explain import explain
 from cli import explain_texts
 from cli.explain import explanation_json, show
 from core.answers import RetrievalSettings
