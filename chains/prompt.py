@@ -7,6 +7,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from core.answers import Passage, Turn
 
+_UNSEEN = "[\u200b-\u200f\u2060\ufeff]"  # characters without width
+_OPEN, _CLOSE, _SLASH = r"[<\uff1c\u2039\u3008]", r"[>\uff1e\u203a\u3009]", r"\s/\uff0f"  # in any width
+_HARMLESS = "\u3014"  # another bracket
 _CLOSING_TAG = re.compile(r"</([^<>/]+)>")
 
 
@@ -16,7 +19,8 @@ def build_messages(
     """Return the conversation to send: the system prompt, the turns of the history, then the filled template.
 
     History holds real questions and plain answers only; passages of earlier turns are not repeated. A tag of the
-    template that occurs in a passage loses its bracket, so that no document can end the part that is only material.
+    template that occurs in a passage, however it is written, loses its bracket, so that no document can end the part
+    that is only material.
     """
     material = _without_tags(numbered(passages), template)
     return build_chat(template.format(passages=material, question=question), history, system)
@@ -38,8 +42,14 @@ def numbered(passages: Sequence[Passage]) -> str:
 
 
 def _without_tags(text: str, template: str) -> str:
-    names = "|".join(re.escape(name) for name in _CLOSING_TAG.findall(template))
-    return re.sub(rf"<(?=\s*/?\s*(?:{names})\s*>)", "＜", text) if names else text
+    """Take the brackets from what reads like a tag of the template: in any case, width, or with unseen characters."""
+    names = "|".join(f"{_UNSEEN}*".join(map(re.escape, name)) for name in _CLOSING_TAG.findall(template))
+    if not names:
+        return text
+    tag = (
+        rf"{_OPEN}(?=[{_SLASH}]*{_UNSEEN}*(?:{names}){_UNSEEN}*(?:[{_SLASH}][^{_OPEN[1:-1]}{_CLOSE[1:-1]}]*)?{_CLOSE})"
+    )
+    return re.sub(tag, _HARMLESS, text, flags=re.IGNORECASE)
 
 
 def _label(passage: Passage) -> str:

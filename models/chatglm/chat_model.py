@@ -68,10 +68,8 @@ class ChatGLM(LocalChatModel):
         Args:
             folder: `config.json`, the tokenizer's file, and the weights as published: `.bin` or safetensors.
             device: as in `find_devices`; several CUDA devices share the layers where one cannot hold them.
-            precision: "fp16", "bf16", "fp32", "int8", "int4", or "auto" for that of the checkpoint, or the widest that
-                fits. A checkpoint in half precision is quantised while it loads.
-            fast: use the low-precision instructions of the device; otherwise weights are expanded and multiplied as
-                in the release.
+            precision: as in `make_plan`; a checkpoint in half precision is quantised while it loads.
+            fast: use the device's low-precision instructions; otherwise weights are expanded as in the release.
             adapter: folder of a LoRA or P-Tuning v2 adapter.
             context_tokens: longest prompt plus answer; 0 for what the model was made for, at most 8192.
 
