@@ -40,10 +40,10 @@ def test_the_settings_table_is_that_of_the_code(language: Language) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_command_is_described_and_no_other(language: Language) -> None:
     root = typer.main.get_command(app)
-    groups = {"kb", "models"}
+    groups = {"kb", "models", "prompt", "trace"}
     commands = {name for name in root.commands if name not in groups}
     commands |= {f"{group} {name}" for group in groups for name in root.commands[group].commands}
-    described = set(re.findall(r"\| `python cli_demo.py ((?:kb |models )?[a-z]+)", readme(language)))
+    described = set(re.findall(r"\| `python cli_demo.py ((?:kb |models |prompt |trace )?[a-z]+)", readme(language)))
     assert described == commands
 
 
