@@ -190,9 +190,10 @@ def _bandwidth() -> float:
 
 
 def _best(work: Callable[[], object]) -> float:
+    """Return the least of many times: the memory's bandwidth swings by half on a shared machine."""
     work()
     taken = []
-    for _ in range(5):
+    for _ in range(20):
         started = time.perf_counter()
         work()
         taken.append(time.perf_counter() - started)

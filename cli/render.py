@@ -75,6 +75,8 @@ class Screen:
         self._out.print()
         if answer.refused:
             self._misses(answer.retrieval)
+        elif answer.mode == "none":
+            self.candidates(answer.retrieval)
         else:
             self._sources(answer)
         return answer
