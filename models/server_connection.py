@@ -49,6 +49,8 @@ class ServerConnection(httpx.Client):
         ServerRefused: from every request: a status other than 2xx, or not the protocol.
     """
 
+    _freed = False
+
     def __init__(self, *, url: str, model: str, api_key: str, timeout_s: float, settings: ServerSettings) -> None:
         self.model = model
         self.url = re.sub(r"//[^/]*@", "//", url.partition("?")[0])  # fit to be shown: a password may be inside
@@ -66,6 +68,11 @@ class ServerConnection(httpx.Client):
             )
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # the last two of a proxy that httpx lacks
             raise self.unreachable(error) from error
+
+    def close(self) -> None:
+        """Close the connections; what still runs over them ends."""
+        self._freed = True
+        super().close()
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # of one that was never complete
@@ -104,7 +111,7 @@ class ServerConnection(httpx.Client):
 
     def unreachable(self, error: Exception) -> ModelError:
         """Return the error of a connection that failed, broke or fell silent, or that this program has closed."""
-        if self.is_closed:
+        if self._freed:
             return AnswerFailed(detail=MODEL_FREED)
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
             return ServerUnreachable(url=self.url, detail=_SILENT.filled(seconds=self.timeout_s))

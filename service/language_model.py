@@ -273,6 +273,9 @@ def load_language_model(target: Wanted, settings: Settings, progress: ProgressCa
 
 
 def _require(target: Wanted) -> None:
+    """Raise what is wrong with a model before another one is given up for it."""
+    if target.folder is not None and target.is_broken:
+        read_json(target.folder / "config.json")
     if not target.present:
         error = ModelFolderMissing if target.is_own else ModelNotFound
         raise error(name=target.name, tried=target.folder)

@@ -9,7 +9,7 @@ from configs.catalogue import EMBEDDINGS, LLMS, EmbeddingSpec, LLMSpec, Precisio
 from configs.hub import hub_endpoint, hub_token
 from configs.model_config import Settings
 from core.answers import ProgressCallback, ignore_progress
-from core.model_errors import ModelError
+from core.model_errors import DeviceNotFound, ModelError
 from models.devices import Device, find_devices
 from models.embeddings import has_weights
 from models.folders import FolderReport, FolderState, inspect_folder
@@ -82,7 +82,7 @@ def take_inventory(settings: Settings, devices: Sequence[Device] | None = None) 
     if devices is None:
         try:
             devices = find_devices(settings.device)
-        except ValueError:  # the doctor says so
+        except DeviceNotFound:  # the doctor says so
             devices = []
     llm = "" if settings.llm_url else settings.llm
     embedding = "" if settings.embedding_url else settings.embedding

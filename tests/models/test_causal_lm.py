@@ -22,7 +22,15 @@ from safetensors.torch import load_file, save_file
 from tiny_models import CONTEXT_TOKENS, change, tiny_checkpoint, tiny_moss
 from transformers import AutoModelForCausalLM, AutoTokenizer, CodeGenConfig, CodeGenForCausalLM, CodeGenTokenizer
 
-from core.model_errors import AnswerFailed, ModelError, ModelFailed, ModelTooLarge, ModelUnsupported, PromptTooLong
+from core.model_errors import (
+    AnswerFailed,
+    DeviceNotFound,
+    ModelError,
+    ModelFailed,
+    ModelTooLarge,
+    ModelUnsupported,
+    PromptTooLong,
+)
 from core.sampling import Sampling
 from models.causal_lm import CausalLM
 from models.devices import Device
@@ -567,9 +575,13 @@ class TestLoading:
         (folder / "config.json").write_text(content)
         self.failure(folder)
 
-    @pytest.mark.parametrize("options", [{"device": "cuda:99"}, {"device": "x"}, {"chat_style": "alpaca"}])
-    def test_what_there_is_not(self, folder: Path, options: dict[str, Any]) -> None:
-        self.failure(folder, **options)
+    def test_a_chat_style_that_there_is_not(self, folder: Path) -> None:
+        self.failure(folder, chat_style="alpaca")
+
+    @pytest.mark.parametrize("device", ["cuda:99", "x"])
+    def test_a_device_that_there_is_not(self, folder: Path, device: str) -> None:
+        with pytest.raises(DeviceNotFound, match="KNOWGLM_DEVICE"):
+            self.load(folder, device=device)
 
     def test_older_weights(self, folder: Path) -> None:
         expected = self.load(folder).invoke("你好").content

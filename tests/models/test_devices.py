@@ -91,7 +91,7 @@ def test_what_is_not_there_is_not_found(machine: Machine, cards: int, mps: bool,
 def test_cards_without_a_driver_are_none(machine: Machine) -> None:
     machine(2, driver=False)
     assert [device.name for device in find_devices()] == ["cpu"]
-    with pytest.raises(ValueError, match="cuda:0"):
+    with pytest.raises(DeviceNotFound, match="cuda:0"):
         find_devices("cuda:0")
 
 

@@ -235,7 +235,7 @@ class TestMachine:
         monkeypatch.setattr(doctor_machine.shutil, "disk_usage", lambda _: usage(1, 1, int(5e9)))
         models, data = examine()["disk"]
         assert (models.level, data.level) == ("warning", "ok")
-        assert "5.0 GB free, 13.4 GB needed" in said([models])
+        assert "5.0 GB free, 14.7 GB needed" in said([models])
         assert "KNOWGLM_MODEL_DIR" in said([models])
 
     def test_a_data_folder_that_cannot_be_written_is_a_problem(self, examine: Diagnose, tmp_path: Path) -> None:

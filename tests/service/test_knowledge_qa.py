@@ -438,7 +438,7 @@ def test_a_language_model_of_the_callers_own_is_used(
     app.add("人事", write(**{"假期.txt": LEAVE}))
     answer = answered(app, "年假有几天", "人事", [Turn("甲", "乙"), Turn("丙", "丁")])
     assert (answer.text, answer.mode) == ("满一年后五天 [1]。", "llm")
-    assert [message.content for message in llm.calls[0][:-1]] == ["丙", "丁"]
+    assert [message.content for message in llm.calls[-1][:-1]] == ["丙", "丁"]
     assert "用一句话回答" in llm.prompt
     assert not [notice for notice in app.notices("人事") if "语言模型" in notice.text("zh")]
 
