@@ -70,7 +70,10 @@ class Asking:
         Raises:
             EmbedderMismatch: the knowledge base's vectors are of another embedding.
             WebSearchOff: the options want a web search, and none is set up.
+            ModelNotFound: they want the language model alone, and it is not here.
         """
+        if options.mode == "chat":
+            self._model.require()
         turns = [Turn(well_formed(turn.question), well_formed(turn.answer)) for turn in history]
         searched = self._web_sources(store, options) if options.mode in ("web", "kb+web") else _only(store)
         plugs = self._plugs(store, searched, self._leg(None) if options.mode == "web" else self.dense(store))

@@ -10,7 +10,7 @@ from fakes import ForbiddenChat, ScriptedChat
 from core.answers import Answer, AskOptions, Finished, Retrieved, Turn
 from core.errors import InvalidPrompt
 from core.evaluation import Expected, LabelledQuestion
-from core.model_errors import AnswerFailed
+from core.model_errors import AnswerFailed, ModelNotFound
 from core.web_errors import WebSearchOff
 from service.knowledge_qa import KnowledgeQA
 
@@ -76,8 +76,10 @@ def test_the_model_alone_gets_no_passages(hr: Callable[..., KnowledgeQA]) -> Non
     answer = ask(hr(llm=model, system_prompt="简短回答"), "天是什么颜色？", [Turn("甲", "乙")], mode="chat")
     assert (answer.mode, answer.text, answer.retrieval.hits) == ("llm", "天是蓝的", ())
     assert [message.content for message in model.calls[0]] == ["简短回答", "甲", "乙", "天是什么颜色？"]
-    with pytest.raises(AnswerFailed):
+    with pytest.raises(ModelNotFound, match="models download chatglm-6b"):
         ask(hr(), "天是什么颜色？", mode="chat")
+    with pytest.raises(AnswerFailed, match="no language model"):
+        ask(hr(llm="extractive"), "天是什么颜色？", mode="chat")
 
 
 @pytest.mark.parametrize("mode", ["web", "kb+web"])
