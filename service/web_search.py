@@ -1,6 +1,6 @@
 """Web search by the engine that the settings name; without such a setting nothing is contacted.
 
-SearXNG's interface: https://docs.searxng.org/dev/search_api.html. The package `ddgs`: https://pypi.org/project/ddgs.
+SearXNG's interface: https://docs.searxng.org/dev/search_api.html. `ddgs` is an optional package.
 """
 
 import html

@@ -8,9 +8,9 @@ from core.errors import ConfigError
 
 def test_the_endpoint_is_the_hub_or_its_mirror() -> None:
     assert hub_endpoint({}) == hub_endpoint({"HF_ENDPOINT": " "}) == "https://huggingface.co"
-    assert hub_endpoint({"HF_ENDPOINT": "https://hf-mirror.com/"}) == "https://hf-mirror.com"
-    with pytest.raises(ConfigError, match=r"HF_ENDPOINT=hf-mirror\.com"):
-        hub_endpoint({"HF_ENDPOINT": "hf-mirror.com"})
+    assert hub_endpoint({"HF_ENDPOINT": "https://mirror.example/"}) == "https://mirror.example"
+    with pytest.raises(ConfigError, match=r"HF_ENDPOINT=mirror\.example"):
+        hub_endpoint({"HF_ENDPOINT": "mirror.example"})
 
 
 def test_a_token_is_one_word_and_a_wrong_one_is_not_shown() -> None:
