@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,12 +23,12 @@ Tensors = dict[str, Tensor]
 
 def recorded(name: str, file: str = "model.safetensors") -> Tensors:
     """Return the tensors of a recorded checkpoint, or of its cases."""
-    tensors: Tensors = load_file(GOLDEN / name / file)
+    tensors: Tensors = load_file(TINY / name / file)
     return tensors
 
 
 def recorded_config(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((GOLDEN / name / "config.json").read_text("utf-8"))
+    values: dict[str, Any] = json.loads((TINY / name / "config.json").read_text("utf-8"))
     return values
 
 

@@ -5,7 +5,10 @@ import io
 import os
 from pathlib import Path
 
-GOLDEN = Path(os.environ.get("KNOWGLM_GOLDEN_DIR") or Path(__file__).parent / "golden" / "chatglm")
+TINY = Path(__file__).parent / "golden" / "chatglm"
+"""The tiny checkpoints that come with the project."""
+GOLDEN = Path(os.environ.get("KNOWGLM_GOLDEN_DIR") or TINY)
+"""What parity with the released code is shown on."""
 
 _SENTENCES = (
     "你好世界 hello world",

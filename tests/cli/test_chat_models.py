@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from openai_server import PIECES, running
 
 from cli.chat import converse
@@ -37,7 +37,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app.create(KB)
     app.add(KB, [folder / "假期.txt"])
     app.close()
-    shutil.copytree(GOLDEN / "v1_chat_tiny", folder / "weights" / "chatglm-6b")
+    shutil.copytree(TINY / "v1_chat_tiny", folder / "weights" / "chatglm-6b")
     (folder / "broken").mkdir()
     (folder / "broken" / "config.json").write_text("{", "utf-8")
     return folder

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fakes import ScriptedChat
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from tiny_models import CHATML, change, tiny_checkpoint
 
 from core.answers import Delta, Finished, Progress, Retrieved, Turn
@@ -36,7 +36,7 @@ QUESTION = "年假有几天"
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tiny models under the names of large ones: a ChatGLM that hardly ever ends an answer, and a Qwen."""
     folder = tmp_path_factory.mktemp("weights")
-    shutil.copytree(GOLDEN / "v1_chat_tiny", folder / GLM)
+    shutil.copytree(TINY / "v1_chat_tiny", folder / GLM)
     change(folder / GLM / "config.json", eos_token_id=527)
     tiny_checkpoint(folder / CAUSAL, "qwen2")
     gc.freeze()  # whenever a model is freed, garbage is looked for: not in the libraries, please
@@ -297,7 +297,7 @@ class TestSwitching:
     def test_after_a_failed_load_the_settings_say_what_is_tried_next(
         self, hr: Callable[..., App], loads: list[str], tmp_path: Path
     ) -> None:
-        broken = Path(shutil.copytree(GOLDEN / "v1_chat_tiny", tmp_path / "broken"))
+        broken = Path(shutil.copytree(TINY / "v1_chat_tiny", tmp_path / "broken"))
         file = broken / "model.safetensors"
         file.write_bytes(file.read_bytes()[:100_000])
         app = hr()

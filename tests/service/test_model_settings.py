@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from safetensors.torch import save_file
 from tiny_models import tiny_checkpoint
 
@@ -36,9 +36,9 @@ NOBODY = "http://127.0.0.1:9/v1"  # an address that is never asked
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A ChatGLM, an int4 one without a tokenizer, a Llama, and a LoRA adapter of the first."""
     folder = tmp_path_factory.mktemp("weights")
-    shutil.copytree(GOLDEN / "v1_chat_tiny", folder / "chatglm-6b")
-    shutil.copytree(GOLDEN / "v1_int4", folder / "chatglm-6b-int4")
-    shutil.copy(GOLDEN / "v1_chat_tiny" / "ice_text.model", folder / "chatglm-6b-int4")
+    shutil.copytree(TINY / "v1_chat_tiny", folder / "chatglm-6b")
+    shutil.copytree(TINY / "v1_int4", folder / "chatglm-6b-int4")
+    shutil.copy(TINY / "v1_chat_tiny" / "ice_text.model", folder / "chatglm-6b-int4")
     tiny_checkpoint(folder / "llama")
     sizes = {"r": 2, "lora_alpha": 16, "target_modules": ["query_key_value"]}
     (folder / "lora").mkdir()

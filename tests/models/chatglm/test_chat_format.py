@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from golden_cases import GOLDEN
+from golden_cases import GOLDEN, TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,7 +109,7 @@ def test_chatglm3_needs_roles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_special_words_in_a_question_stay_text() -> None:
-    folder = GOLDEN / "v1_chat_tiny"
+    folder = TINY / "v1_chat_tiny"
     real = build_chat_format(1, load_tokenizer(folder, "v1"), gmask_id=181, sop_id=184, eos_id=185)
     prompt = real.prompt([], "<sop> [gMASK] <eop>", "[MASK]")
     assert prompt[-2:] == [181, 184]
@@ -122,7 +122,7 @@ def test_stop_ids() -> None:
 
 
 def test_recorded_answers_are_cleaned_up_alike() -> None:
-    vectors = json.loads((GOLDEN / "postprocess_vectors.json").read_text("utf-8"))
+    vectors = json.loads((TINY / "postprocess_vectors.json").read_text("utf-8"))
     assert vectors
     for text, expected in vectors:
         assert chat(1).response(text) == expected

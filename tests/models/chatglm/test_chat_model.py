@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from sentencepiece import SentencePieceProcessor
 from torch import Tensor
@@ -27,7 +27,7 @@ from models.chatglm.route_probe import choose_routes
 from models.chatglm.sampling import Sampler
 from models.devices import Device
 
-TINY = GOLDEN / "v1_chat_tiny"
+TINY = TINY / "v1_chat_tiny"
 GMASK, SOP, EOS = 181, 184, 185
 PIECES = SentencePieceProcessor(model_file=str(TINY / "ice_text.model"))
 GREEDY = Sampling(answer_tokens=16)
@@ -78,7 +78,7 @@ def spelled(text: str) -> list[int]:
 def transcripts() -> list[Any]:
     return [
         pytest.param(path.parent, case, id=f"{path.parent.name}-{number}")
-        for path in sorted(GOLDEN.rglob("chat.json"))
+        for path in sorted(TINY.rglob("chat.json"))
         for number, case in enumerate(json.loads(path.read_text("utf-8")))
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from golden_cases import GOLDEN, tiny_bpe
+from golden_cases import TINY, tiny_bpe
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """A checkpoint of each generation; their weights are the same."""
     second = tmp_path_factory.mktemp("chatglm2")
-    sizes = json.loads((GOLDEN / "v2_fp" / "config.json").read_text("utf-8"))
+    sizes = json.loads((TINY / "v2_fp" / "config.json").read_text("utf-8"))
     sizes |= {"padded_vocab_size": COUNT + 9, "seq_length": 32768}
     (second / "config.json").write_text(json.dumps(sizes), "utf-8")
     (second / "tokenizer.model").write_bytes(tiny_bpe())
@@ -249,7 +249,7 @@ class TestPrompts:
 
 def test_a_tokenizer_that_has_more_ids_than_the_model_is_refused(folders: dict[int, Path], tmp_path: Path) -> None:
     """Another model's file: a question would end in an IndexError, on a graphics card in the loss of the device."""
-    shutil.copytree(GOLDEN / "v2_fp", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(TINY / "v2_fp", tmp_path, dirs_exist_ok=True)
     shutil.copy(folders[2] / "tokenizer.model", tmp_path)
     with pytest.raises(CheckpointUnreadable, match=r"tokenizer\.model"):
         ChatGLM.load(tmp_path, device="cpu")

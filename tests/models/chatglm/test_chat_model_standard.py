@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import ConfigurableField
 from langchain_tests.integration_tests import ChatModelIntegrationTests
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @cache
 def loaded() -> ChatGLM:
-    return ChatGLM.load(GOLDEN / "v1_chat_tiny", device="cpu", sampling=Sampling(answer_tokens=24))
+    return ChatGLM.load(TINY / "v1_chat_tiny", device="cpu", sampling=Sampling(answer_tokens=24))
 
 
 class TinyChatGLM(ChatGLM):

@@ -10,7 +10,7 @@ from typing import NoReturn
 import psutil
 import pytest
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from safetensors.torch import load_file, save_file
 
 from core.model_errors import CheckpointUnreadable
@@ -76,8 +76,8 @@ def test_every_layout_gives_the_same_tensors(tmp_path: Path, save: Callable[[Pat
 
 @pytest.mark.parametrize("name", ["v1_fp", "v1_int4_qe", "v2_int4"])
 def test_recorded_checkpoints_are_read_without_their_rotary_tables(name: str) -> None:
-    whole = load_file(GOLDEN / name / "model.safetensors")
-    with Checkpoint(GOLDEN / name) as checkpoint:
+    whole = load_file(TINY / name / "model.safetensors")
+    with Checkpoint(TINY / name) as checkpoint:
         assert checkpoint.names == {key for key in whole if "inv_freq" not in key}
         assert all(torch.equal(checkpoint.tensor(key), whole[key]) for key in checkpoint.names)
 

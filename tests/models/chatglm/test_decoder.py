@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -23,7 +23,7 @@ from models.chatglm.stored import StoredModel
 
 FP32, BF16 = torch.float32, torch.bfloat16
 CPU = torch.device("cpu")
-KINDS = {"v1": GOLDEN / "v1_fp", "v2": GOLDEN / "v2_fp"}
+KINDS = {"v1": TINY / "v1_fp", "v2": TINY / "v2_fp"}
 FAMILIES = pytest.mark.parametrize("kind", KINDS)
 LAYERS = 3
 pytestmark = pytest.mark.usefixtures("one_thread")

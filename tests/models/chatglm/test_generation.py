@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 
 from core.model_errors import AnswerFailed
 from core.sampling import Sampling
@@ -18,7 +18,7 @@ from models.chatglm.loading import load_decoder
 from models.chatglm.plan import Plan
 from models.chatglm.stored import StoredModel
 
-KINDS = {"v1": GOLDEN / "v1_fp", "v2": GOLDEN / "v2_fp"}
+KINDS = {"v1": TINY / "v1_fp", "v2": TINY / "v2_fp"}
 LAYERS = 3
 FP32 = torch.float32
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.parametrize("kind", KINDS)]

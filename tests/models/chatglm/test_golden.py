@@ -4,6 +4,7 @@ A checkpoint's `cases.safetensors` holds groups "case.what". Logits were compute
 same weights; `cases_fp16.safetensors`, where present, by the same code in fp16.
 """
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core.sampling import Sampling
+from models.chatglm.chat_model import ChatGLM
 from models.chatglm.decoder import Decoder
 from models.chatglm.generation import generate
 from models.chatglm.layout import Pass
@@ -225,3 +227,19 @@ def test_rotary_tables(folder: Path, dtype: torch.dtype) -> None:
     ):
         twice = torch.cat((found, found), dim=-1)
         assert twice.equal(table) if kind == "fp16" else (twice - table).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in GOLDEN.glob("*/chat.json")), ids=lambda folder: folder.name
+)
+def test_transcripts(folder: Path) -> None:
+    """Whole conversations: text to ids, ids to greedy ids, and ids to the text of the answer."""
+    model = ChatGLM.load(folder, device="cpu", fast=False)
+    for turn in json.loads((folder / "chat.json").read_text("utf-8")):
+        prompt = model.chat_format.prompt([tuple(pair) for pair in turn["history"]], turn["query"])
+        assert prompt == turn["input_ids"]
+        longest = Sampling(answer_tokens=len(turn["output_ids"]))
+        written = [ids[0] for ids in generate(model.decoder, [prompt], longest, stop_ids=model.chat_format.stop_ids)]
+        assert written == turn["output_ids"]
+        answer = model.chat_format.response(model.tokenizer.decode(written))
+        assert answer == turn["response_no_cleanup"]

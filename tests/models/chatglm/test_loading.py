@@ -22,7 +22,7 @@ from chatglm_folders import (
     save,
     tensors_in,
 )
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from torch import Tensor
 
 from core.answers import Progress
@@ -42,13 +42,13 @@ each_kind = pytest.mark.parametrize("name", NAMES)
 
 
 def golden_logits(name: str) -> Tensor:
-    return logits(load(GOLDEN / name), prompt_of(name))
+    return logits(load(TINY / name), prompt_of(name))
 
 
 def save_bin(folder: Path, name: str) -> Path:
     """Write a recorded checkpoint as three archives of `torch.save` with an index, some tensors as parameters."""
     tensors, weight_map = recorded(name), {}
-    shutil.copy(GOLDEN / name / "config.json", folder)
+    shutil.copy(TINY / name / "config.json", folder)
     for part in range(3):
         file = f"pytorch_model-{part + 1:05}-of-00003.bin"
         held: Tensors = {key: tensors[key] for key in sorted(tensors)[part::3]}
@@ -72,7 +72,7 @@ def test_parts_and_one_file_give_the_same_logits(tmp_path: Path, name: str) -> N
 @each_kind
 def test_nothing_stays_without_memory(name: str, fast: bool) -> None:
     """A decoder is built without memory: what is left so would compute nothing, or fail much later."""
-    decoder = load(GOLDEN / name, fast=fast, **({"weights": torch.bfloat16, "tables": None} if fast else {}))
+    decoder = load(TINY / name, fast=fast, **({"weights": torch.bfloat16, "tables": None} if fast else {}))
     held = tensors_in(decoder)
     assert len(held) > 4 * decoder.config.layers
     assert not [tensor.shape for tensor in held if tensor.is_meta]
@@ -82,7 +82,7 @@ def test_nothing_stays_without_memory(name: str, fast: bool) -> None:
 
 def test_progress_counts_to_the_end() -> None:
     steps: list[Progress] = []
-    with StoredModel(GOLDEN / "v1_fp") as stored:
+    with StoredModel(TINY / "v1_fp") as stored:
         load_decoder(stored, exact(stored.config), progress=steps.append)
     layers = recorded_config("v1_fp")["num_layers"]
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
@@ -97,7 +97,7 @@ def test_a_caller_who_gives_up_ends_the_loading() -> None:
         if step.done == 5:
             raise KeyboardInterrupt
 
-    with StoredModel(GOLDEN / "v1_fp") as stored, pytest.raises(KeyboardInterrupt):
+    with StoredModel(TINY / "v1_fp") as stored, pytest.raises(KeyboardInterrupt):
         load_decoder(stored, exact(stored.config), progress=give_up)
 
 
@@ -282,7 +282,7 @@ def poison(folder: Path, ran: Path) -> None:
 
 def test_no_file_of_the_folder_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, ran = tmp_path / "chatglm-6b", tmp_path / "ran"
-    shutil.copytree(GOLDEN / "v1_chat_tiny", folder)
+    shutil.copytree(TINY / "v1_chat_tiny", folder)
     poison(folder, ran)
     exec(compile((folder / "modeling_chatglm.py").read_text("utf-8"), "trap", "exec"))  # noqa: S102 - the trap works
     ran.unlink()
@@ -305,10 +305,10 @@ def test_two_devices_give_the_same_logits(name: str, monkeypatch: pytest.MonkeyP
         return choose_routes(device, dtype, fast)
 
     monkeypatch.setattr(loading, "choose_routes", watched)
-    decoder = load(GOLDEN / name, placement=("cpu", "cpu:0", "cpu:0"))
+    decoder = load(TINY / name, placement=("cpu", "cpu:0", "cpu:0"))
     assert Counter(asked) == {"cpu": 4, "cpu:0": 9}  # four matrices in each layer, and the head
     prompts = [prompt_of(name), prompt_of(name)[4:]]
-    single = load(GOLDEN / name, placement=("cpu",) * 3)
+    single = load(TINY / name, placement=("cpu",) * 3)
     assert logits(decoder, *prompts, answer=[7, 8]).equal(logits(single, *prompts, answer=[7, 8]))
 
 
@@ -318,7 +318,7 @@ def test_two_devices_give_the_same_logits(name: str, monkeypatch: pytest.MonkeyP
 )
 def test_layers_of_another_device_get_everything_there(name: str, precision: Precision | None) -> None:
     """torch's device without memory refuses to compute with tensors of the processor, as a graphics card does."""
-    decoder = load(GOLDEN / name, precision, placement=("cpu", "meta", "meta"))
+    decoder = load(TINY / name, precision, placement=("cpu", "meta", "meta"))
     embedding, head = tables(decoder)
     assert (embedding.device.type, head.device.type) == ("cpu", "meta")
     prompts = [prompt_of(name), prompt_of(name)[4:]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from chatglm_folders import Tensors, changed, load, logits, prompt_of, recorded, recorded_config, save
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, silu
@@ -63,9 +63,9 @@ def test_lora_equals_the_checkpoint_merged_by_hand(tmp_path: Path, name: str, pr
     factors = factors_for(trained(name), recorded(name))
     adapter = open_adapter(save_lora(tmp_path / "lora", factors))
     by_hand = load(changed(tmp_path / "merged", name, lambda held: merged(held, factors)), precision)
-    found = logits(load(GOLDEN / name, precision, adapter=adapter), prompt_of(name))
+    found = logits(load(TINY / name, precision, adapter=adapter), prompt_of(name))
     assert found.equal(logits(by_hand, prompt_of(name)))
-    assert not torch.allclose(found, logits(load(GOLDEN / name, precision), prompt_of(name)), atol=0.1)
+    assert not torch.allclose(found, logits(load(TINY / name, precision), prompt_of(name)), atol=0.1)
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored", "missing"])
@@ -83,7 +83,7 @@ def test_an_embedding_trained_whole_leaves_the_head(tmp_path: Path) -> None:
     own = {f"base_model.model.{EMBEDDING}": recorded("v1_fp")[EMBEDDING].flip(0).contiguous()}
     folder = save_lora(tmp_path / "lora", {}, modules_to_save=["word_embeddings"])
     save_file(own, folder / "adapter_model.safetensors")
-    decoder = load(GOLDEN / "v1_fp", adapter=open_adapter(folder))
+    decoder = load(TINY / "v1_fp", adapter=open_adapter(folder))
     expected = load(changed(tmp_path / "base", "v1_fp", lambda held: held | {EMBEDDING: held[EMBEDDING].flip(0)}))
     assert logits(decoder, prompt_of("v1_fp")).equal(logits(expected, prompt_of("v1_fp")))
 
@@ -93,7 +93,7 @@ def test_lora_on_a_quantised_base_is_refused_with_a_way_out(tmp_path: Path, name
     source = "v2_fp" if name == "v2_int4" else "v1_fp"
     adapter = open_adapter(save_lora(tmp_path / "lora", factors_for(trained(source), recorded(source))))
     with pytest.raises(AdapterRefused) as caught:
-        load(GOLDEN / name, adapter=adapter)
+        load(TINY / name, adapter=adapter)
     for language in ("zh", "en"):
         assert str(tmp_path / "lora") in caught.value.reason(language)
         assert "KNOWGLM_PRECISION=int4" in caught.value.reason(language)
@@ -113,7 +113,7 @@ def test_lora_of_another_model_is_refused_before_anything_is_read(
 ) -> None:
     adapter = open_adapter(save_lora(tmp_path / "lora", factors_for([name], {name: torch.empty(shape)})))
     with pytest.raises(AdapterRefused, match=reason):
-        load(GOLDEN / "v1_fp", adapter=adapter)
+        load(TINY / "v1_fp", adapter=adapter)
 
 
 # A decoder from the papers' formulas: one token after the other, one head after the other, in double precision.
@@ -232,7 +232,7 @@ each_family = pytest.mark.parametrize("name", ["v1_fp", "v2_fp"])
 def test_one_prompt_equals_the_formulas(tmp_path: Path, name: str, with_prefix: bool) -> None:
     rows = rows_of(name)
     adapter = open_adapter(save_prefix(tmp_path, name, rows)) if with_prefix else None
-    decoder = load(GOLDEN / name, adapter=adapter)
+    decoder = load(TINY / name, adapter=adapter)
     found = logits(decoder, prompt_of(name), answer=ANSWER)[0]
     expected = reference(name, prompt_of(name), ANSWER, cached(name, rows) if with_prefix else None)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
@@ -242,7 +242,7 @@ def test_one_prompt_equals_the_formulas(tmp_path: Path, name: str, with_prefix: 
 def test_a_padded_batch_with_a_prefix_equals_the_formulas(tmp_path: Path, name: str) -> None:
     rows, whole = rows_of(name), prompt_of(name)
     prompts = [whole[9:], whole, whole[-2:]]
-    decoder = load(GOLDEN / name, adapter=open_adapter(save_prefix(tmp_path, name, rows)))
+    decoder = load(TINY / name, adapter=open_adapter(save_prefix(tmp_path, name, rows)))
     found = logits(decoder, *prompts, answer=ANSWER)
     for row, prompt in zip(found, prompts, strict=True):
         expected = reference(name, prompt, ANSWER, cached(name, rows))
@@ -279,7 +279,7 @@ def test_a_checkpoint_may_hold_its_prefix(tmp_path: Path, name: str) -> None:
     adapter = open_adapter(save_prefix(tmp_path / "prefix", name, rows))
     found, apart, plain = (
         logits(decoder, prompt_of(name), answer=ANSWER)
-        for decoder in (load(whole), load(GOLDEN / name, adapter=adapter), load(GOLDEN / name))
+        for decoder in (load(whole), load(TINY / name, adapter=adapter), load(TINY / name))
     )
     assert found.equal(apart)
     assert not torch.allclose(found, plain, atol=0.05)
@@ -291,7 +291,7 @@ def test_a_prefix_that_is_named_takes_the_place_of_the_one_inside(tmp_path: Path
     whole = changed(tmp_path / "whole", "v1_fp", lambda held: with_prefix(held, -rows), pre_seq_len=PREFIX)
     adapter = open_adapter(save_prefix(tmp_path / "prefix", "v1_fp", rows))
     found, expected = (
-        logits(load(base, adapter=adapter), prompt_of("v1_fp"), answer=ANSWER) for base in (whole, GOLDEN / "v1_fp")
+        logits(load(base, adapter=adapter), prompt_of("v1_fp"), answer=ANSWER) for base in (whole, TINY / "v1_fp")
     )
     assert found.equal(expected)
 
@@ -310,11 +310,11 @@ def test_lora_leaves_the_prefix_inside(tmp_path: Path) -> None:
 def test_a_prefix_with_low_precision_and_two_devices(tmp_path: Path) -> None:
     adapter = open_adapter(save_prefix(tmp_path, "v1_fp", rows_of("v1_fp")))
     how: dict[str, Any] = {"weights": torch.bfloat16, "cache": torch.bfloat16, "tables": None}
-    decoder = load(GOLDEN / "v1_fp", "bf16", adapter=adapter, fast=True, **how)
-    single = logits(load(GOLDEN / "v1_fp", adapter=adapter), prompt_of("v1_fp"), answer=ANSWER)
+    decoder = load(TINY / "v1_fp", "bf16", adapter=adapter, fast=True, **how)
+    single = logits(load(TINY / "v1_fp", adapter=adapter), prompt_of("v1_fp"), answer=ANSWER)
     found = logits(decoder, prompt_of("v1_fp"), answer=ANSWER)
     assert 0 < (found - single).norm() < 0.04 * single.norm()
-    split = load(GOLDEN / "v1_fp", adapter=adapter, placement=("cpu", "meta", "meta"))
+    split = load(TINY / "v1_fp", adapter=adapter, placement=("cpu", "meta", "meta"))
     assert logits(split, prompt_of("v1_fp"), prompt_of("v1_fp")[3:], answer=ANSWER).is_meta
 
 
@@ -324,7 +324,7 @@ def test_a_prefix_of_another_size_is_refused(tmp_path: Path, source: str) -> Non
     prefix = open_adapter(save_prefix(tmp_path / "prefix", "v2_fp", rows)) if source == "adapter" else None
     base = changed(tmp_path / "whole", "v1_fp", lambda held: with_prefix(held, rows), pre_seq_len=PREFIX)
     with pytest.raises(AdapterRefused, match=r"does not fit the base model, which has 3 × 2 × 4 × 16 numbers"):
-        load(GOLDEN / "v1_fp" if prefix else base, adapter=prefix)
+        load(TINY / "v1_fp" if prefix else base, adapter=prefix)
 
 
 def test_a_prefix_that_only_the_configuration_knows_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from chatglm_folders import Tensors, changed, load, logits, prompt_of, random_v1, recorded, recorded_config
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from torch import Tensor
 
 from models.chatglm.config import load_config
@@ -61,14 +61,14 @@ def test_scales_may_be_in_fp32(tmp_path: Path, name: str, factor: float) -> None
     wide = load(changed(tmp_path / "floats", name, lambda held: expanded(held | scales, bits), **plain))
     torch.testing.assert_close(found(decoder, name), found(wide, name), rtol=0, atol=1e-4)
     if factor == 1:
-        assert found(decoder, name).equal(found(load(GOLDEN / name), name))
+        assert found(decoder, name).equal(found(load(TINY / name), name))
 
 
 @pytest.mark.parametrize(("precision", "name"), [("int8", "v1_int8"), ("int4", "v1_int4")])
 def test_what_is_made_while_loading_is_no_worse_than_the_release(precision: Precision, name: str) -> None:
     """The recorded quantised checkpoints were made from `v1_fp` by the release; here 4 bits are made in groups."""
     wide, official = (recorded(folder, "cases.safetensors")["prompt.logits"] for folder in ("v1_fp", name))
-    made = found(load(GOLDEN / "v1_fp", precision), "v1_fp")[0]
+    made = found(load(TINY / "v1_fp", precision), "v1_fp")[0]
     assert 0.001 < error(made, wide) < 1.1 * error(official, wide)
     if precision == "int8":  # the same quantiser; the release divides in fp16, so that a few codes differ by one
         assert error(made, official) < 0.1 * error(official, wide)
@@ -101,14 +101,14 @@ def test_the_error_is_what_rounding_the_matrices_explains(
         tmp_path, name, lambda held: {key: fake(held[key]) if key.endswith(LINEARS) else held[key] for key in held}
     )
     made, by_hand, wide = (
-        found(decoder, name) for decoder in (load(GOLDEN / name, precision), load(rounded), load(GOLDEN / name))
+        found(decoder, name) for decoder in (load(TINY / name, precision), load(rounded), load(TINY / name))
     )
     assert error(made, by_hand) < bound * error(by_hand, wide)  # a few weights lie half-way between two codes
     assert error(made, wide) < 1.1 * error(by_hand, wide)
 
 
 def test_tables_biases_and_norms_are_not_quantised() -> None:
-    decoder = load(GOLDEN / "v1_fp", "int4")
+    decoder = load(TINY / "v1_fp", "int4")
     embedding, layers, norm, _ = decoder.parts()
     held = recorded("v1_fp")
     assert embedding.weight.equal(held["transformer.word_embeddings.weight"].float())
@@ -122,14 +122,14 @@ def test_tables_biases_and_norms_are_not_quantised() -> None:
 )
 def test_fast_arithmetic_is_near_the_exact(name: str, precision: Precision | None) -> None:
     """bf16 keeps 8 bits: a product's inputs are rounded by up to 0.4 %, and layers add up."""
-    fast = load(GOLDEN / name, precision, fast=True, weights=torch.bfloat16, tables=None, cache=torch.bfloat16)
-    slow = load(GOLDEN / name, precision)
+    fast = load(TINY / name, precision, fast=True, weights=torch.bfloat16, tables=None, cache=torch.bfloat16)
+    slow = load(TINY / name, precision)
     assert 0 < error(found(fast, name), found(slow, name)) < 0.03
 
 
 def test_fp16_tables_cost_no_accuracy() -> None:
     """On a processor's fast routes embedding and head stay as they are stored."""
-    fast = load(GOLDEN / "v1_fp", "bf16", fast=True, weights=torch.bfloat16, tables=None)
+    fast = load(TINY / "v1_fp", "bf16", fast=True, weights=torch.bfloat16, tables=None)
     assert fast.parts()[0].weight.dtype == torch.float16
     assert fast.parts()[0].weight.equal(recorded("v1_fp")["transformer.word_embeddings.weight"])
 
@@ -138,7 +138,7 @@ def test_fp16_tables_cost_no_accuracy() -> None:
 def test_a_checkpoint_of_another_type_is_computed(tmp_path: Path, dtype: torch.dtype) -> None:
     folder = changed(tmp_path, "v1_fp", lambda held: {key: held[key].to(dtype) for key in held})
     slack = 1e-6 if dtype == torch.float32 else 0.1
-    assert error(found(load(folder), "v1_fp"), found(load(GOLDEN / "v1_fp"), "v1_fp")) < slack
+    assert error(found(load(folder), "v1_fp"), found(load(TINY / "v1_fp"), "v1_fp")) < slack
 
 
 MEASURE = """
@@ -208,7 +208,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, 
     if sys.platform != "linux":
         pytest.skip("memory is read from /proc")
     large = save_zeros(tmp_path_factory.mktemp("large"))
-    command = [sys.executable, "-c", MEASURE, str(GOLDEN / "v1_fp"), str(large)]
+    command = [sys.executable, "-c", MEASURE, str(TINY / "v1_fp"), str(large)]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment)
     sizes = {bits: footprint(load_config(large), bits, 0) for bits in ("int8", "int4")}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from chatglm_folders import load, tensors_in
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -282,7 +282,7 @@ def test_sizes_are_those_published(config: ChatGLMConfig, precision: Precision, 
 )
 def test_a_loaded_model_is_as_large_as_foretold(name: str, precision: Precision) -> None:
     """Biases, norms and scales are not counted; in models as small as these they are up to 8 %."""
-    decoder = load(GOLDEN / name, precision)
+    decoder = load(TINY / name, precision)
     real = sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors_in(decoder)}.values())
     size = footprint(decoder.config, precision, 0, wide_bytes=4)
     assert 0.9 * real < size.layer * size.layers + size.ends <= real
@@ -291,7 +291,7 @@ def test_a_loaded_model_is_as_large_as_foretold(name: str, precision: Precision)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("name", ["v1_fp", "v2_fp", "v1_int4"])
 def test_keys_and_values_are_as_large_as_foretold(name: str, dtype: torch.dtype) -> None:
-    decoder = load(GOLDEN / name, cache=dtype)
+    decoder = load(TINY / name, cache=dtype)
     real = sum(tensor.nbytes for tensor in tensors_in(decoder.new_cache(1, 100)))
     full, empty = (footprint(decoder.config, "int8", tokens, wide_bytes=dtype.itemsize) for tokens in (100, 0))
     assert (full.total_gb - empty.total_gb) * 1e9 == pytest.approx(real)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from golden_cases import GOLDEN
+from golden_cases import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -21,9 +21,9 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("case", ["v1_int8", "v1_int4", "v1_int4_qe"])
 @pytest.mark.parametrize("name", ["attention.query_key_value", "mlp.dense_4h_to_h"])
 def test_released_weights_are_expanded_bit_for_bit_as_by_the_official_code(case: str, name: str) -> None:
-    with safe_open(GOLDEN / case / "cases.safetensors", framework="pt") as cases:
+    with safe_open(TINY / case / "cases.safetensors", framework="pt") as cases:
         expected = cases.get_tensor(f"dequant.{LAYER}{name}")
-    with safe_open(GOLDEN / case / "model.safetensors", framework="pt") as model:
+    with safe_open(TINY / case / "model.safetensors", framework="pt") as model:
         codes, scale = (model.get_tensor(f"{LAYER}{name}.{part}") for part in ("weight", "weight_scale"))
     weight = from_checkpoint(codes, scale, expected.shape[1])
     assert weight.bits == (8 if case == "v1_int8" else 4)

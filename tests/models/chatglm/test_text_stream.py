@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from golden_cases import GOLDEN, tiny_bpe
+from golden_cases import TINY, tiny_bpe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +11,7 @@ from models.chatglm.chat_format import ChatFormat, build_chat_format
 from models.chatglm.text_stream import TextStream
 from models.chatglm.tokenizer import ChatGLM2Tokenizer, Tokenizer, load_tokenizer
 
-ICE, BPE = load_tokenizer(GOLDEN / "v1_chat_tiny", "v1"), ChatGLM2Tokenizer(tiny_bpe())
+ICE, BPE = load_tokenizer(TINY / "v1_chat_tiny", "v1"), ChatGLM2Tokenizer(tiny_bpe())
 ICE_CHAT, BPE_CHAT = (
     build_chat_format(generation, tokenizer, gmask_id=181, sop_id=184, eos_id=2)
     for generation, tokenizer in ((1, ICE), (2, BPE))

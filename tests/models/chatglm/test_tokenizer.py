@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from golden_cases import GOLDEN, tiny_bpe
+from golden_cases import GOLDEN, TINY, tiny_bpe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor
@@ -14,7 +14,7 @@ from sentencepiece import SentencePieceProcessor
 from core.model_errors import CheckpointUnreadable
 from models.chatglm.tokenizer import ChatGLM2Tokenizer, IceTokenizer, Tokenizer, load_tokenizer
 
-ICE_MODEL = (GOLDEN / "v1_chat_tiny" / "ice_text.model").read_bytes()
+ICE_MODEL = (TINY / "v1_chat_tiny" / "ice_text.model").read_bytes()
 ICE, BPE = IceTokenizer(ICE_MODEL), ChatGLM2Tokenizer(tiny_bpe())
 BPE_PIECES = SentencePieceProcessor(model_proto=tiny_bpe()).get_piece_size()
 NEWLINE, MASK, TAB, BYTE_0 = 4, 180, 188, 268  # of the tiny ice_text.model, in the released order
@@ -154,7 +154,7 @@ def test_the_first_release_of_the_file_gives_the_ids_of_the_later_one(text: str,
 
 @pytest.mark.parametrize("family", ["v1", "v2"])
 def test_the_released_files_give_the_recorded_ids(family: str) -> None:
-    recorded = json.loads((GOLDEN / "tokenizer_vectors.json").read_text("utf-8"))[family]
+    recorded = json.loads((TINY / "tokenizer_vectors.json").read_text("utf-8"))[family]
     path = GOLDEN / recorded["file"]
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != recorded["sha256"]:
         pytest.skip(f"the released {path.name} is not in KNOWGLM_GOLDEN_DIR: it belongs to the model's licence")
