@@ -25,6 +25,8 @@ from vectorstores.combined import CombinedStore
 from vectorstores.knowledge_store import KnowledgeStore
 
 _WEB_TIMEOUT_S = 15.0
+_TRACED = {"llm", "precision", "device", "arithmetic", "adapter", "embedding", "history_turns", "rewrite", "prompt"}
+_TRACED |= {"answer_tokens", "temperature", "top_p", "sample_top_k", "repetition_penalty", "seed", "web_search"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ class Asking:
                 by = self._model.in_force if event.answer.mode == "llm" else ""
                 answer = replace(event.answer, model=by)
                 kb = manifest.get("name", "") if options.mode in ("kb", "retrieval") else ""
-                trace = Trace(answer, kb, kb_version(manifest), tuple(history), self._language)
+                in_force = self._settings.model_dump(mode="json", include=_TRACED)
+                trace = Trace(answer, kb, kb_version(manifest), tuple(history), self._language, in_force)
                 yield Finished(replace(answer, trace_id=self._traces.save(trace)))
             else:
                 yield event

@@ -153,6 +153,8 @@ def test_every_answer_has_a_trace_that_can_be_replayed(hr: Callable[..., Knowled
     assert summary.id == answer.trace_id != ""
     trace = app.trace(answer.trace_id)
     assert (trace.kb, trace.answer.prompt, trace.history) == ("人事", answer.prompt, (Turn("你是谁", "我是助手"),))
+    assert (trace.settings["history_turns"], trace.settings["temperature"]) == (3, 0.0)
+    assert not {name for name in trace.settings if "key" in name}
     assert app.replay(answer.trace_id).identical
     app.clear_traces()
     assert app.traces() == []
