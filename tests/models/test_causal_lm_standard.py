@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+from local_suites import PlainTextOnly
 from tiny_models import tiny_checkpoint
 
 from core.sampling import Sampling
@@ -22,9 +23,7 @@ def parts() -> dict[str, Any]:
     return {name: getattr(model, name) for name in type(model).model_fields if name not in BaseChatModel.model_fields}
 
 
-class _OnTinyModel:
-    """What the model cannot do is declared; every other test of the suites applies."""
-
+class _OnTinyModel(PlainTextOnly):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
         return CausalLM
@@ -32,22 +31,6 @@ class _OnTinyModel:
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return parts()
-
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-    @property
-    def supports_json_mode(self) -> bool:
-        return False
-
-    @property
-    def supports_model_override(self) -> bool:
-        return False
 
 
 class TestUnit(_OnTinyModel, ChatModelUnitTests):

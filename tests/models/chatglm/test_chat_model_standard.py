@@ -9,6 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import ConfigurableField
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+from local_suites import PlainTextOnly
 from pydantic import Field
 
 from core.sampling import Sampling
@@ -30,9 +31,7 @@ class TinyChatGLM(ChatGLM):
     chat_format: Any = Field(default_factory=lambda: loaded().chat_format, exclude=True, repr=False)
 
 
-class _OnTinyModel:
-    """What the model cannot do is declared; every other test of the suites applies."""
-
+class _OnTinyModel(PlainTextOnly):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
         return TinyChatGLM
@@ -41,26 +40,6 @@ class _OnTinyModel:
     def chat_model_params(self) -> dict[str, Any]:
         model = loaded()
         return {name: getattr(model, name) for name in ChatGLM.model_fields if name not in BaseChatModel.model_fields}
-
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-    @property
-    def supports_json_mode(self) -> bool:
-        return False
-
-    @property
-    def supports_image_inputs(self) -> bool:
-        return False
-
-    @property
-    def supports_model_override(self) -> bool:
-        return False
 
 
 class TestUnit(_OnTinyModel, ChatModelUnitTests):
