@@ -103,13 +103,13 @@ def answer_events(
     started = time.perf_counter()
     draft, searched = _Draft("none"), question
     retrieval = Retrieval(question, (), (), settings, 0.0)
-    if (greeting := small_talk(question)) is not None:
+    if options.mode == "chat":
+        yield Retrieved(retrieval)
+        yield from _chatted(draft, question, plugs, history)
+    elif (greeting := small_talk(question)) is not None:
         yield Retrieved(retrieval)
         draft.mode = "small_talk"
         yield from draft.say(greeting.text(plugs.language))
-    elif options.mode == "chat":
-        yield Retrieved(retrieval)
-        yield from _chatted(draft, question, plugs, history)
     else:
         searched = _searched(question, plugs, history, options)
         with plugs.sources(searched) as store:

@@ -77,15 +77,22 @@ class Asking:
         if options.mode == "chat":
             self._model.require()
         turns = [Turn(well_formed(turn.question), well_formed(turn.answer)) for turn in history]
-        searched = self._web_sources(store, options) if options.mode in ("web", "kb+web") else _only(store)
-        plugs = self._plugs(store, searched, self._leg(None) if options.mode == "web" else self.dense(store))
-        events = answer_events(well_formed(question), plugs, self.retrieval_settings(store), turns, options)
+        with_web, web_alone = options.mode in ("web", "kb+web"), options.mode == "web"
+        sources = self._web_sources(store, alone=web_alone) if with_web else _only(store)
+        plugs = self._plugs(store, sources, self.dense(None if web_alone else store))
+        chunks = (0 if web_alone else store.chunk_count) + (self._settings.web_results if with_web else 0)
+        settings = self.retrieval_settings(store, chunks)
+        events = answer_events(well_formed(question), plugs, settings, turns, options)
         return self._traced(events, store, turns, options)
 
-    def retrieval_settings(self, store: KnowledgeStore) -> RetrievalSettings:
+    def retrieval_settings(self, store: KnowledgeStore, chunks: int | None = None) -> RetrievalSettings:
         """Return the settings in force: a flag or variable, else what the knowledge base saved, else the default.
 
         What was calibrated for another embedding than the one that ranks now is no measure, and left out.
+
+        Args:
+            chunks: how many are searched, on which the default threshold depends; by default those of the knowledge
+                base.
         """
         settings, stored = self._settings, store.embedding
         fingerprint = stored.fingerprint if stored and self._embedding.name != "lexical" else ""
@@ -95,17 +102,15 @@ class Asking:
         weight = saved.get("dense_weight", settings.dense_weight)
         return RetrievalSettings(
             top_k=saved.get("top_k", settings.top_k),
-            threshold=default_threshold(store.chunk_count) if threshold is None else threshold,
+            threshold=default_threshold(store.chunk_count if chunks is None else chunks)
+            if threshold is None
+            else threshold,
             dense_weight=self._embedding.dense_weight if weight is None else weight,
             passage_chars=settings.passage_chars,
             context_chars=settings.context_chars,
         )
 
-    def dense(self, store: KnowledgeStore) -> DenseLeg | None:
-        """Return the dense leg of a knowledge base that has vectors."""
-        return self._leg(store)
-
-    def _leg(self, store: KnowledgeStore | None) -> DenseLeg | None:
+    def dense(self, store: KnowledgeStore | None) -> DenseLeg | None:
         """Return the dense leg for a knowledge base's vectors, or for what is indexed now where there is none."""
         embeddings = self._embedding.get() if store is None else self._embedding.for_store(store)
         if embeddings is None:
@@ -125,18 +130,18 @@ class Asking:
             language=self._language,
         )
 
-    def _web_sources(self, store: KnowledgeStore, options: AskOptions) -> Sources:
+    def _web_sources(self, store: KnowledgeStore, *, alone: bool) -> Sources:
         """Return what a web search finds, alone or beside the knowledge base, for as long as it is read."""
         settings = self._settings
         search = build_web_search(settings.web_search, settings.web_search_url, settings.web_results, _WEB_TIMEOUT_S)
         splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
-        embeddings = self._embedding.get() if options.mode == "web" else self._embedding.for_store(store)
+        embeddings = self._embedding.get() if alone else self._embedding.for_store(store)
         identity = self._embedding.identity() if embeddings else None
 
         @contextmanager
         def sources(question: str) -> Iterator[ChunkStore]:
             with web_store(search.find(question), settings.data_dir, splitter, embeddings, identity) as found:
-                yield found if options.mode == "web" else CombinedStore([store, found])
+                yield found if alone else CombinedStore([store, found])
 
         return sources
 

@@ -163,7 +163,7 @@ def _too_large(
             fitting = _FITS.filled(precision=other, needed_gb=f"{sizes[other].total_gb:.1f}")
             break
     return ModelTooLarge(
-        name=f"ChatGLM {config.family}",
+        name="ChatGLM-6B" if config.family == "v1" else "ChatGLM2-6B / ChatGLM3-6B",
         precision=precision,
         needed_gb=f"{sizes[precision].total_gb:.1f}",
         device=" + ".join(device.label for device in devices),

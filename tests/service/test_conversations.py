@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import searx_server
 from fakes import ForbiddenChat, ScriptedChat
 
 from core.answers import Answer, AskOptions, Finished, Retrieved, Turn
@@ -12,6 +13,7 @@ from core.errors import InvalidPrompt
 from core.evaluation import Expected, LabelledQuestion
 from core.model_errors import AnswerFailed, ModelNotFound
 from core.web_errors import WebSearchOff
+from service.asking import default_threshold
 from service.knowledge_qa import KnowledgeQA
 
 HANDBOOK = (
@@ -76,6 +78,7 @@ def test_the_model_alone_gets_no_passages(hr: Callable[..., KnowledgeQA]) -> Non
     answer = ask(hr(llm=model, system_prompt="简短回答"), "天是什么颜色？", [Turn("甲", "乙")], mode="chat")
     assert (answer.mode, answer.text, answer.retrieval.hits) == ("llm", "天是蓝的", ())
     assert [message.content for message in model.calls[0]] == ["简短回答", "甲", "乙", "天是什么颜色？"]
+    assert ask(hr(llm=model), "你好", mode="chat").mode == "llm"  # who wants to chat may say hello
     with pytest.raises(ModelNotFound, match="models download chatglm-6b"):
         ask(hr(), "天是什么颜色？", mode="chat")
     with pytest.raises(AnswerFailed, match="no language model"):
@@ -86,6 +89,24 @@ def test_the_model_alone_gets_no_passages(hr: Callable[..., KnowledgeQA]) -> Non
 def test_no_web_search_unless_set_up(hr: Callable[..., KnowledgeQA], mode: str) -> None:
     with pytest.raises(WebSearchOff):
         hr().ask("年假有几天？", "人事", [], AskOptions(mode=mode))
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_the_web_alone_or_beside_the_knowledge_base(hr: Callable[..., KnowledgeQA], tmp_path: Path) -> None:
+    with searx_server.running() as server:
+        search = {"web_search": "searxng", "web_search_url": f"{server}/good/conversation", "web_results": 5}
+        app = hr(**search, threshold="10%")  # results that are as alike as the server's score low
+        alone, both = ask(app, "年假有几天？", mode="web"), ask(app, "年假有几天？", mode="kb+web")
+        unset = [
+            ask(hr(**search), "年假有几天？", mode=mode).retrieval.settings.threshold for mode in ("web", "kb+web")
+        ]
+    assert alone.citations
+    assert {hit.chunk.kind for hit in alone.retrieval.hits} == {"web"}
+    assert all(citation.chunk.heading.startswith("http") for citation in alone.citations)
+    assert {hit.chunk.kind for hit in both.retrieval.hits} == {"web", "text"}
+    chunks = sum(info.chunks for info in app.knowledge_bases() if info.name == "人事")
+    assert unset == [default_threshold(5), default_threshold(5 + chunks)]
+    assert not list((tmp_path / "data").glob(".web-*")), "what was found is not kept"
 
 
 def test_invented_sources_are_removed_and_reported_while_the_answer_streams(hr: Callable[..., KnowledgeQA]) -> None:
