@@ -1,47 +1,24 @@
-"""Documents in: hash, load, split, embed, store. One bad file never stops the rest."""
+"""Documents in: hash, split, embed, store. One bad file never stops the rest."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
-from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
-from langchain_text_splitters import TextSplitter
 
+from chains.splitting import IngestPipeline, SourceFile, SplitFile, split_file
 from core.answers import Progress, ProgressCallback
 from core.documents import DocumentRecord, DocumentRow, FileOutcome, FileReport, IngestReport, NewDocument, Renewal
-from core.load_errors import EmptyFile, LoadError, MissingFile, SameName, UnreadableFile
-from core.messages import Message, literal, well_formed
+from core.jobs import FileProgress
+from core.load_errors import LoadError, MissingFile, SameName, UnreadableFile
+from core.messages import Message, literal
 from core.plugs import DocumentStore
 from core.vectors import Matrix
 
 _BATCH_CHUNKS = 1_000  # embedded in one call, stored in one transaction
-
-_NO_CHUNKS = Message("没有可检索的文字", "nothing that could be searched for")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file to add, and the name it will have in the knowledge base."""
-
-    path: Path
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class IngestPipeline:
-    """The plugs that turn a file into searchable chunks.
-
-    Attributes:
-        load: reads a file (path, name) into parts whose concatenation is its text.
-        embeddings: None for a knowledge base without a dense leg.
-    """
-
-    load: Callable[[Path, str], list[Document]]
-    splitter: TextSplitter
-    embeddings: Embeddings | None
+_BATCH_S = 2.0  # what was read longer ago is stored, for whoever watches and in case the program dies
 
 
 def ingest(
@@ -61,9 +38,10 @@ def ingest(
     Args:
         renewal: makes this a rebuild: every file is read again, and all of them replace their old selves in one
             transaction at the end, together with what the renewal changes. A rebuild cut short changes nothing.
-        progress: called before each file and each call of the embedding; an exception from it ends the work.
+        progress: called before each file and each call of the embedding, and with a FileProgress once a file is stored
+            or refused; an exception from it ends the work.
     """
-    run = _Run(store, pipeline, progress, renewal)
+    run = _Run(store, pipeline, progress, renewal, len(files))
     try:
         for number, file in enumerate(files):
             progress(Progress(number, len(files), file.name))
@@ -76,14 +54,12 @@ def ingest(
 
 
 @dataclass(frozen=True, slots=True)
-class _Split:
-    """A file that has been read and split, and waits for its batch."""
+class _Waiting:
+    """A file that has been split, and waits for its batch."""
 
     number: int
     row: DocumentRow
-    text: str
-    chunks: list[Document]
-    indexed_texts: list[str]
+    file: SplitFile
     outcome: FileOutcome
 
 
@@ -95,7 +71,9 @@ class _Run:
     pipeline: IngestPipeline
     progress: ProgressCallback
     renewal: Renewal | None
-    batch: list[_Split] = field(default_factory=list)
+    total: int
+    began: float = 0.0  # when the first file of the batch was read
+    batch: list[_Waiting] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)  # names and hashes in the batch
     waiting_chunks: int = 0
     taken: set[str] = field(default_factory=set)  # names
@@ -112,21 +90,23 @@ class _Run:
 
     def flush(self) -> None:
         """Embed and store what has been read so far."""
-        vectors = self._embedded([text for split in self.batch for text in split.indexed_texts])
+        indexed_texts = [one.file.indexed_texts for one in self.batch]
+        vectors = self._embedded([text for texts in indexed_texts for text in texts])
         documents, start = [], 0
-        for split in self.batch:
-            end = start + len(split.chunks)
+        for one, texts in zip(self.batch, indexed_texts, strict=True):
+            end = start + len(texts)
             own = None if vectors is None else vectors[start:end]
-            documents.append(NewDocument(split.row, split.text, split.chunks, split.indexed_texts, own))
+            documents.append(NewDocument(one.row, one.file.text, one.file.chunks, texts, own))
             start = end
         if documents or self.renewal:
-            self.store.put_documents(documents, self.renewal)
-        for split in self.batch:
-            report = FileReport(split.row.name, split.outcome, chunks=len(split.chunks), pages=split.row.pages)
-            self.reports[split.number] = report
-        self.batch.clear()
+            corrections = [correction for one in self.batch for correction in one.file.corrections]
+            self.store.put_documents(documents, self.renewal, corrections)
+        stored, self.batch, self.waiting_chunks = self.batch, [], 0
         self.waiting.clear()
-        self.waiting_chunks = 0
+        for one in stored:
+            chunks, pages = one.file.searchable, one.row.pages
+            report = FileReport(one.row.name, one.outcome, one.file.notice, chunks=chunks, pages=pages)
+            self._report(one.number, report)
 
     def _take(self, number: int, file: SourceFile) -> None:
         if not file.path.is_file():
@@ -140,10 +120,12 @@ class _Run:
         known = self.store.document(file.name)
         replaces = known is not None and known.state == "indexed"
         split = self._split(number, file, sha256, "replaced" if replaces else "added")
+        self.began = self.began if self.batch else time.monotonic()
         self.batch.append(split)
         self.waiting |= {sha256, file.name}
-        self.waiting_chunks += len(split.chunks)
-        if self.waiting_chunks >= _BATCH_CHUNKS and self.renewal is None:
+        self.waiting_chunks += len(split.file.chunks)
+        is_due = self.waiting_chunks >= _BATCH_CHUNKS or time.monotonic() - self.began > _BATCH_S
+        if is_due and self.renewal is None:
             self.flush()
 
     def _is_known(self, number: int, file: SourceFile, sha256: str) -> bool:
@@ -155,9 +137,9 @@ class _Run:
             self.flush()
             twin = self.store.indexed_twin(sha256, file.name)
         if known and known.sha256 == sha256 and (known.state == "indexed" or (known.state == "duplicate" and twin)):
-            self.reports[number] = FileReport(file.name, "unchanged", chunks=known.chunks, pages=known.pages)
+            self._report(number, FileReport(file.name, "unchanged", chunks=known.chunks, pages=known.pages))
         elif twin and file.name not in self.taken and self.store.put_unindexed(_duplicate_row(file, sha256, twin)):
-            self.reports[number] = FileReport(file.name, "duplicate", _same_as(twin), pages=twin.pages)
+            self._report(number, FileReport(file.name, "duplicate", _same_as(twin), pages=twin.pages))
         else:
             return False
         self.taken.add(file.name)
@@ -166,30 +148,29 @@ class _Run:
     def _fail(self, number: int, file: SourceFile, error: LoadError) -> None:
         reason = literal(error.reason("zh"), error.reason("en"))
         cure = literal(error.advice("zh"), error.advice("en"))
-        self.reports[number] = FileReport(file.name, "failed", reason, cure)
         self.taken.add(file.name)
         if not isinstance(error, MissingFile | UnreadableFile | SameName):
             row = DocumentRow(file.name, _sha256(file.path), "failed", file.path.stat().st_size, reason)
             self.store.put_unindexed(row)
+        self._report(number, FileReport(file.name, "failed", reason, cure))
 
-    def _split(self, number: int, file: SourceFile, sha256: str, outcome: FileOutcome) -> _Split:
-        parts = [_well_formed(part) for part in self.pipeline.load(file.path, file.name)]
-        chunks = self.pipeline.splitter.split_documents(parts)
-        if not chunks:
-            raise EmptyFile(name=file.name, detail=_NO_CHUNKS)
-        title = _title(file.name, parts)
-        text = "".join(part.page_content for part in parts)
+    def _report(self, number: int, report: FileReport) -> None:
+        self.reports[number] = report
+        self.progress(FileProgress(len(self.taken), self.total, report.name, report))
+
+    def _split(self, number: int, file: SourceFile, sha256: str, outcome: FileOutcome) -> _Waiting:
+        split = split_file(file, self.pipeline, self.store.corrections(file.name))
         row = DocumentRow(
             name=file.name,
             sha256=sha256,
             state="indexed",
             size=file.path.stat().st_size,
-            pages=max((part.metadata["pages"] for part in parts if "pages" in part.metadata), default=None),
-            chars=len(text),
-            title=title,
+            pages=split.pages,
+            chars=len(split.text),
+            title=split.title,
             stored_as=self.store.keep_original(file.path, sha256),
         )
-        return _Split(number, row, text, chunks, [_indexed_text(title, chunk) for chunk in chunks], outcome)
+        return _Waiting(number, row, split, outcome)
 
     def _embedded(self, texts: list[str]) -> Matrix | None:
         if self.pipeline.embeddings is None or not texts:
@@ -223,21 +204,3 @@ def _duplicate_row(file: SourceFile, sha256: str, twin: DocumentRecord) -> Docum
         title=twin.title,
         stored_as=twin.stored_as,
     )
-
-
-def _well_formed(part: Document) -> Document:
-    metadata = {key: well_formed(value) if isinstance(value, str) else value for key, value in part.metadata.items()}
-    return Document(page_content=well_formed(part.page_content), metadata=metadata)
-
-
-def _title(name: str, parts: Sequence[Document]) -> str:
-    """Return the file's stem, and the document's own title where that says more."""
-    stem = PurePosixPath(name).stem
-    own = next((str(part.metadata["title"]) for part in parts if part.metadata.get("title")), "")
-    return stem if not own or own in stem else own if stem in own else f"{stem} {own}"
-
-
-def _indexed_text(title: str, chunk: Document) -> str:
-    """Return what is searched: title, heading path and the head of a cut table stand before the chunk's own text."""
-    breadcrumb = (title, chunk.metadata.get("heading", ""), chunk.metadata.get("table_header", ""))
-    return "\n".join(text for text in (*breadcrumb, chunk.page_content) if text)

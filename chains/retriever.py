@@ -14,7 +14,7 @@ from core.answers import Passage, RetrievalSettings
 class KnowledgeRetriever(BaseRetriever):
     """Returns the passages that an answer would rest on, by falling relevance; none where the threshold refuses.
 
-    Metadata of a document: `source`, `heading`, `page`, `start` and `end` (characters of the extracted text), and
+    Metadata of a document: `kb`, `source`, `heading`, `page`, `start` and `end` (characters of the extracted text), and
     `relevance` (0–1).
 
     Attributes:
@@ -38,6 +38,7 @@ class KnowledgeRetriever(BaseRetriever):
 def _as_document(passage: Passage) -> Document:
     chunk = passage.chunk
     metadata = {
+        "kb": chunk.kb,
         "source": chunk.source,
         "heading": chunk.heading,
         "page": chunk.page,

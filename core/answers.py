@@ -1,11 +1,12 @@
 """Nouns of the question's side: candidates, passages, answers, and the events in which they arrive."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from core.documents import Chunk
 from core.grounding import Grounding
+from core.messages import Language
 
 DroppedBy = Literal["threshold", "duplicate", "top_k", "budget"]
 AnswerMode = Literal["extractive", "llm", "small_talk", "none"]
@@ -120,10 +121,14 @@ class AskOptions:
         mode: from the knowledge base; by the language model alone ("chat"); passages without an answer
             ("retrieval"); from a web search, or from both.
         rewrite: rewrite a follow-up question to stand alone before searching.
+        overrides: settings of the retrieval for this question alone, by their names in `RetrievalSettings`.
+        language: of the texts that no model writes, such as a refusal; None for the application's.
     """
 
     mode: AskMode = "kb"
     rewrite: bool = True
+    overrides: Mapping[str, float] = field(default_factory=dict)
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ class Chunk:
         source: name of the document.
         heading: heading path, outermost first, joined by " > "; empty where there is none.
         page, slide, row: counted from 1.
+        kb: name of its knowledge base; empty for a result of a web search.
     """
 
     id: int
@@ -126,6 +127,7 @@ class Chunk:
     slide: int | None
     sheet: str | None
     row: int | None
+    kb: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,21 @@ Each class says what happened and what to do next, in both languages, and carrie
 
     KnowGLMError
     ├─ ConfigError                   a setting is wrong
-    ├─ KnowledgeBaseError            NotFound · Exists · InvalidName · DocumentNotFound · Busy
+    ├─ KnowledgeBaseError            NotFound · Exists · InvalidName · Protected · DocumentNotFound · Busy
+    │                                ChunkNotFound · EmptyChunk · OriginalMissing
+    │                                NoKnowledgeBase, in core/asking_errors.py
     ├─ LoadError                     in core/load_errors.py, one for each way in which a file cannot be read
     ├─ StoreError                    EmbedderMismatch · StoreCorrupted · StoreUnwritable · StoreClosed
+    │                                EmbeddingsDiffer, in core/asking_errors.py
     ├─ TraceError                    TraceNotFound · TraceUnreadable · TraceNotReplayable
-    ├─ WebSearchError                in core/web_errors.py
     ├─ InvalidPrompt                 a prompt template without its placeholders
-    └─ ModelError                    in core/model_errors.py
+    ├─ ModelError                    in core/model_errors.py
+    ├─ WebSearchError                in core/web_errors.py
+    ├─ EvaluationError               in core/evaluation_errors.py
+    ├─ ConversationError             in core/conversation_errors.py
+    ├─ JobError                      in core/job_errors.py: work in the background, uploads
+    ├─ AccountError                  in core/account_errors.py: logging in, roles
+    └─ of the page alone             in ui/gate_errors.py and ui/start_errors.py
 
 `code` is stable for programs, `http_status` is for an HTTP front end, `exit_code` for a command line.
 A value may itself be a `Message`; it is rendered in the language of the whole.
@@ -121,10 +129,13 @@ class InvalidName(KnowledgeBaseError):
 
 
 class KnowledgeBaseProtected(KnowledgeBaseError):
-    """The knowledge base that comes with the program is not deleted as a whole."""
+    """The knowledge base that comes with the program keeps its name and is not deleted as a whole."""
 
     code, http_status = "kb_protected", 409
-    what = Message("“{name}”是自带的示例知识库，不能删除。", "“{name}” comes with the program and cannot be deleted.")
+    what = Message(
+        "“{name}”是自带的示例知识库，不能改名或删除。",
+        "“{name}” comes with the program and cannot be renamed or deleted.",
+    )
     cure = Message(
         "可以用 `kb remove {name} 文件名` 删除其中的文件。",
         "Remove single files from it with `kb remove {name} FILE`.",
@@ -140,6 +151,32 @@ class DocumentNotFound(KnowledgeBaseError):
         "用 `python cli_demo.py kb files {kb}` 查看其中的文件。",
         "List its files with `python cli_demo.py kb files {kb}`.",
     )
+
+
+class ChunkNotFound(KnowledgeBaseError):
+    """The document has no such chunk any more: somebody has changed it, or the file was indexed anew."""
+
+    code, http_status = "chunk_not_found", 404
+    what = Message("“{document}”里已经没有这一块了。", "“{document}” no longer has this chunk.")
+    cure = Message(
+        "它刚被改过或重新索引过；刷新后再试。", "It has just been changed or indexed anew; reload and try again."
+    )
+
+
+class EmptyChunk(KnowledgeBaseError):
+    """A text that leaves nothing to search for in the place of a chunk's."""
+
+    code, http_status = "empty_chunk", 422
+    what = Message("改后的文字里没有可检索的内容。", "The new text holds nothing that could be searched for.")
+    cure = Message("要去掉这一块，请停用它。", "To take this chunk out, disable it.")
+
+
+class OriginalMissing(KnowledgeBaseError):
+    """The document is known, but the file that it was made from is not there."""
+
+    code, http_status = "original_missing", 404
+    what = Message("“{name}”的原件不在了。", "The original of “{name}” is not there.")
+    cure = Message("重新添加这个文件。", "Add the file again.")
 
 
 class KnowledgeBaseBusy(KnowledgeBaseError):

@@ -1,6 +1,6 @@
 """Why a file could not be turned into text: the branch `LoadError` of the tree in `core/errors.py`.
 
-LoadError    Missing · Unreadable · SameName · Unsupported · Empty · Encrypted · TooLarge · Corrupt
+LoadError    Missing · Unreadable · SameName · InvalidFileName · Unsupported · Empty · Encrypted · TooLarge · Corrupt
 """
 
 from core.errors import KnowGLMError
@@ -40,6 +40,14 @@ class SameName(LoadError):
         "先改名，或添加它们共同的上级文件夹，这样名字里会带上路径。",
         "Rename one, or add the folder above both: names then hold the path.",
     )
+
+
+class InvalidFileName(LoadError):
+    """A file that was sent under a name no document may have; `why` is a message."""
+
+    code = "invalid_file_name"
+    what = Message("文件名不能用：{name}（{why}）", "The file's name cannot be used: {name} ({why})")
+    cure = Message("给文件或它所在的文件夹改名后再添加。", "Rename the file, or the folder it is in, and add it again.")
 
 
 class UnsupportedFile(LoadError):

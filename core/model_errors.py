@@ -5,6 +5,7 @@ ModelError
 ├─ DeviceNotFound · ModelTooLarge    its place
 ├─ ServerUnreachable · ServerRefused                                                         its server
 ├─ PromptTooLong · AnswerFailed                                                              an answer
+├─ ModelBusy                                                                                 a switch
 └─ DownloadFailed                                                                            a download
 """
 
@@ -147,6 +148,20 @@ class AnswerFailed(ModelError):
     what = Message("语言模型写回答时出错：{detail}", "The language model failed while it wrote the answer: {detail}")
     cure = Message(
         "再试一次；若仍然出错，检查模型或它的服务。", "Try again; if it fails again, check the model or its server."
+    )
+
+
+class ModelBusy(ModelError):
+    """A model was not freed, because answers were being written for longer than was to be waited."""
+
+    code, http_status = "model_busy", 409
+    what = Message(
+        "还有 {count} 个回答没写完（最久的已有 {seconds:.0f} 秒），模型没有更换。",
+        "{count} answer(s) are still being written (the longest for {seconds:.0f} s), the model has not been changed.",
+    )
+    cure = Message(
+        "等它们写完或停止它们，再试一次；也可以不等它们，那样它们会中断。",
+        "Wait for them or stop them, then try again; or do not wait for them, and they end where they are.",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from core.curation import Correction
 from core.documents import Chunk, DocumentRecord, DocumentRow, NewDocument, Renewal
 from core.vectors import Vector
 
@@ -33,15 +34,18 @@ class ChunkStore(Protocol):
         ...
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
-        """Return the chunks that exist among `ids`."""
+        """Return the searchable chunks among `ids`."""
         ...
 
     def chunk_at(self, document_id: int, position: int) -> Chunk | None:
-        """Return the chunk that holds a position (in characters) of the document's extracted text."""
+        """Return the searchable chunk that holds a position (in characters) of the document's extracted text."""
         ...
 
     def neighbours(self, chunk: Chunk, reach: int) -> list[Chunk]:
-        """Return the chunks of the same document within `reach` positions, in document order, itself included."""
+        """Return the chunks of the same document within `reach` positions, in document order, itself included.
+
+        None lies beyond a chunk that is disabled.
+        """
         ...
 
     def text(self, document_id: int, start: int, end: int) -> str:
@@ -64,8 +68,23 @@ class DocumentStore(Protocol):
         """Copy the original into the knowledge base and return what it will be stored as."""
         ...
 
-    def put_documents(self, documents: Sequence[NewDocument], renewal: Renewal | None = None) -> None:
-        """Store documents, each in the place of an older one of its name, in one transaction."""
+    def corrections(self, name: str) -> list[Correction]:
+        """Return what users changed of a document's text, by the places; what they are undoing is left out."""
+        ...
+
+    def put_documents(
+        self,
+        documents: Sequence[NewDocument],
+        renewal: Renewal | None = None,
+        corrections: Sequence[Correction] = (),
+    ) -> None:
+        """Store documents, each in the place of an older one of its name, in one transaction.
+
+        A chunk whose metadata holds `enabled: False` is stored, but not searchable.
+
+        Args:
+            corrections: what has become of the documents' corrections; others that they have do not apply any more.
+        """
         ...
 
     def discard_originals(self) -> None:
@@ -97,5 +116,5 @@ class BrowsableStore(ChunkStore, Protocol):
         ...
 
     def document_chunks(self, name: str) -> list[Chunk]:
-        """Return the chunks of a document, in document order."""
+        """Return the searchable chunks of a document, in document order."""
         ...

@@ -17,8 +17,8 @@ class Trace:
     """One answer with everything that led to it; the answer and its retrieval hold every stage.
 
     Attributes:
-        kb: name of the knowledge base; empty for an answer that came of none.
-        kb_version: changes whenever the content of the knowledge base does; empty where unknown.
+        kbs: names of the knowledge bases that were searched; empty for an answer that came of none.
+        kb_version: changes whenever the content of one of them does; empty where unknown.
         history: the conversation before the question, oldest turn first.
         settings: what else was in force, by name; JSON, and no secrets.
         created: seconds since the epoch.
@@ -26,7 +26,7 @@ class Trace:
     """
 
     answer: Answer
-    kb: str
+    kbs: tuple[str, ...]
     kb_version: str = ""
     history: tuple[Turn, ...] = ()
     language: Language = "zh"
@@ -39,7 +39,7 @@ class Trace:
         """What a list shows of it."""
         answer = self.answer
         return TraceSummary(
-            self.id, self.created, self.kb, answer.question, answer.mode, answer.refused, answer.seconds
+            self.id, self.created, self.kbs, answer.question, answer.mode, answer.refused, answer.seconds
         )
 
 
@@ -49,7 +49,7 @@ class TraceSummary:
 
     id: str
     created: float
-    kb: str
+    kbs: tuple[str, ...]
     question: str
     mode: AnswerMode
     refused: bool
@@ -94,7 +94,7 @@ class ReplayReport:
     Attributes:
         retrieval: what it gives today.
         changes: every candidate that is different, by its rank then or now, whichever is better.
-        kb_changed: whether the content of the knowledge base has changed since; None where that is unknown.
+        kb_changed: whether the content of a knowledge base has changed since; None where that is unknown.
         settings_changed: settings that a question asked today would meet; the replay itself ran with the old ones.
     """
 

@@ -1,31 +1,30 @@
-"""Several stores as one, so that one retrieval searches a knowledge base and a web search together."""
+"""Several stores as one, so that one retrieval searches several knowledge bases and a web search together."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analysis.terms import index_form, kind_of, occurrences
 from core.documents import Chunk
 from core.plugs import ChunkStore
 from core.vectors import Vector
-
-# As in the stores' BM25:
-_SATURATION = 0.6  # occurrences of a term at which it counts half
-_POOLING = 0.5  # weight of the best chunk of the same document
+from vectorstores.lexical import K1, POOLING
 
 
 class CombinedStore:
     """A `ChunkStore` over others. Chunk `i` of store `k` of `n` is `i * n + k` here, and so it is with documents.
 
-    Relevance stays comparable between stores: see `lexical_scores`. The vectors of all stores are of one embedding;
+    Relevance stays comparable between stores: see `lexical_scores`. The vectors that are searched are of one embedding;
     a store without any is found lexically alone.
 
     Args:
         stores: at least one; it is not closed from here.
+        dense: places of the stores whose vectors are searched; by default all.
     """
 
-    def __init__(self, stores: Sequence[ChunkStore]) -> None:
+    def __init__(self, stores: Sequence[ChunkStore], dense: Collection[int] | None = None) -> None:
         self._stores = tuple(stores)
+        self._dense = frozenset(range(len(stores)) if dense is None else dense)
 
     @property
     def chunk_count(self) -> int:
@@ -34,7 +33,7 @@ class CombinedStore:
 
     def nearest(self, vector: Vector, limit: int) -> list[int]:
         """Return the ids of the `limit` chunks nearest to a unit vector of shape (dimensions,), nearest first."""
-        ids = [self._outer(id, at) for at, store in enumerate(self._stores) for id in store.nearest(vector, limit)]
+        ids = [self._outer(id, at) for at in self._dense for id in self._stores[at].nearest(vector, limit)]
         cosines = self.cosines(vector, ids)
         return sorted(cosines, key=lambda chunk: (-cosines[chunk], chunk))[:limit]
 
@@ -43,6 +42,7 @@ class CombinedStore:
         return {
             self._outer(id, at): cosine
             for at, own in self._by_store(ids)
+            if at in self._dense
             for id, cosine in self._stores[at].cosines(vector, own).items()
         }
 
@@ -133,7 +133,7 @@ def _shares(chunk: Chunk, terms: Iterable[str]) -> dict[str, float]:
     """Return how much each term counts in a chunk, 0–1: the more, the more often it occurs."""
     runs = index_form(f"{chunk.source}\n{chunk.heading}\n{chunk.text}").runs
     counts = {term: occurrences(term, runs) for term in terms}
-    return {term: count / (count + _SATURATION) for term, count in counts.items() if count}
+    return {term: count / (count + K1) for term, count in counts.items() if count}
 
 
 def _coverage(chunks: Mapping[Chunk, Mapping[str, float]], weights: Mapping[str, float]) -> dict[int, float]:
@@ -146,4 +146,4 @@ def _coverage(chunks: Mapping[Chunk, Mapping[str, float]], weights: Mapping[str,
     best: dict[int, float] = {}
     for chunk in chunks:
         best[chunk.document_id] = max(best.get(chunk.document_id, 0.0), alone[chunk.id])
-    return {chunk.id: alone[chunk.id] + _POOLING * best[chunk.document_id] for chunk in chunks}
+    return {chunk.id: alone[chunk.id] + POOLING * best[chunk.document_id] for chunk in chunks}

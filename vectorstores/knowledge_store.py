@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.terms import index_form
+from core.curation import Correction
 from core.documents import Chunk, DocumentRecord, DocumentRow, EmbeddingIdentity, NewDocument, Renewal
 from core.vectors import Vector
-from vectorstores import records
+from vectorstores import records, text_blocks
+from vectorstores.chunk_editor import ChunkEditor
+from vectorstores.corrections import delete_corrections, read_corrections, settle_corrections
 from vectorstores.database import Database
 from vectorstores.dense import DenseIndex, packed, unpacked
 from vectorstores.lexical import Collection, lexical_scores, term_weights
@@ -35,6 +38,7 @@ class KnowledgeStore:
         self.originals = Originals(folder / "content")
         self._database = Database(folder / "kb.sqlite")
         self.questions = QuestionList(self._database)
+        self.editor = ChunkEditor(self._database)
         self._dense: DenseIndex | None = None
         self._lock = threading.Lock()
 
@@ -105,13 +109,28 @@ class KnowledgeStore:
         """Forget originals that were kept for documents that have not been stored."""
         self.originals.discard()
 
-    def put_documents(self, documents: Sequence[NewDocument], renewal: Renewal | None = None) -> None:
-        """Store documents with their chunks and vectors, each in the place of an older one of its name."""
+    def corrections(self, name: str) -> list[Correction]:
+        """Return what users changed of a document's text, by the places; what they are undoing is left out."""
+        with self._database.snapshot() as connection:
+            return read_corrections(connection, name)
+
+    def put_documents(
+        self,
+        documents: Sequence[NewDocument],
+        renewal: Renewal | None = None,
+        corrections: Sequence[Correction] = (),
+    ) -> None:
+        """Store documents with their chunks and vectors, each in the place of an older one of its name.
+
+        Args:
+            corrections: what has become of the documents' corrections; others that they have do not apply any more.
+        """
         prepared = [
             ([index_form(text) for text in new.indexed_texts], None if new.vectors is None else packed(new.vectors))
             for new in documents
         ]
         replaced: set[str | None] = set()
+        lengths: list[int] = []
         self.originals.sync()
         with self._database.write() as connection:
             if renewal and renewal.embedding:
@@ -120,11 +139,15 @@ class KnowledgeStore:
             for new, (forms, blobs) in zip(documents, prepared, strict=True):
                 replaced.add(records.delete_document(connection, new.row.name, new.row.sha256))
                 document_id = records.insert_document(connection, new.row)
-                records.insert_text(connection, document_id, new.text)
+                text_blocks.insert_text(connection, document_id, new.text)
                 ids = records.insert_chunks(connection, document_id, new.chunks, forms)
                 if blobs is not None and embedding:
-                    records.insert_vectors(connection, embedding["id"], ids, blobs)
-            lengths = [form.length for forms, _ in prepared for form in forms]
+                    rows = zip(ids, blobs, new.chunks, strict=True)
+                    vectors = ((id, blob) for id, blob, chunk in rows if records.is_enabled(chunk))
+                    records.insert_vectors(connection, embedding["id"], vectors)
+                searchable = zip(new.chunks, forms, strict=True)
+                lengths += [form.length for chunk, form in searchable if records.is_enabled(chunk)]
+                settle_corrections(connection, new.row.name, corrections)
             records.count_chunks(connection, len(lengths), sum(lengths))
             records.write_manifest(connection, dict(renewal.manifest) if renewal else {})
             self.originals.settle()
@@ -150,6 +173,7 @@ class KnowledgeStore:
         """Delete a document and everything that came of it; return whether there was one."""
         with self._database.write() as connection:
             deleted = records.delete_document(connection, name)
+            delete_corrections(connection, name)
         self._forget_originals({deleted})
         return deleted is not None
 
@@ -204,28 +228,34 @@ class KnowledgeStore:
         return {row["chunk_id"]: float(value) for row, value in zip(rows, similarity, strict=True)}
 
     def chunks(self, ids: Sequence[int]) -> dict[int, Chunk]:
-        """Return the chunks that exist among `ids`."""
+        """Return the searchable chunks among `ids`."""
         marks = ",".join("?" * len(ids))
-        return {chunk.id: chunk for chunk in self._chunks(f"c.id IN ({marks})", *ids)}
+        return {chunk.id: chunk for chunk in self._chunks(f"c.id IN ({marks}) AND c.enabled", *ids)}
 
     def chunk_at(self, document_id: int, position: int) -> Chunk | None:
-        """Return the chunk that holds a position (in characters) of the document's extracted text."""
-        condition = 'c.document_id = ? AND c.start <= ? AND c."end" > ? ORDER BY c.ordinal DESC LIMIT 1'
+        """Return the searchable chunk that holds a position (in characters) of the document's extracted text."""
+        condition = 'c.document_id = ? AND c.start <= ? AND c."end" > ? AND c.enabled ORDER BY c.ordinal DESC LIMIT 1'
         return next(iter(self._chunks(condition, document_id, position, position)), None)
 
     def neighbours(self, chunk: Chunk, reach: int) -> list[Chunk]:
-        """Return the chunks of the same document within `reach` positions, in document order, itself included."""
-        condition = "c.document_id = ? AND c.ordinal BETWEEN ? AND ? ORDER BY c.ordinal"
-        return self._chunks(condition, chunk.document_id, chunk.ordinal - reach, chunk.ordinal + reach)
+        """Return the chunks of the same document within `reach` positions, in document order, itself included.
+
+        None lies beyond a disabled chunk, so that no text that grows by its neighbours grows over one.
+        """
+        condition = """c.document_id = ? AND c.ordinal BETWEEN ? AND ? AND NOT EXISTS (
+            SELECT 1 FROM chunks between_ WHERE between_.document_id = c.document_id AND NOT between_.enabled
+            AND between_.ordinal BETWEEN min(c.ordinal, ?) AND max(c.ordinal, ?)) ORDER BY c.ordinal"""
+        at = chunk.ordinal
+        return self._chunks(condition, chunk.document_id, at - reach, at + reach, at, at)
 
     def document_chunks(self, name: str) -> list[Chunk]:
-        """Return the chunks of a document, in document order."""
-        return self._chunks("d.name = ? ORDER BY c.ordinal", name)
+        """Return the searchable chunks of a document, in document order."""
+        return self._chunks("d.name = ? AND c.enabled ORDER BY c.ordinal", name)
 
     def text(self, document_id: int, start: int, end: int) -> str:
         """Return characters [start, end) of the document's extracted text."""
         with self._database.snapshot() as connection:
-            return records.read_text(connection, document_id, start, end)
+            return text_blocks.read_text(connection, document_id, start, end)
 
     def fold_index(self) -> None:
         """Bring the FAISS file up to date if enough has changed; search is right either way."""
@@ -236,8 +266,7 @@ class KnowledgeStore:
 
     def _chunks(self, condition: str, *values: Any) -> list[Chunk]:
         with self._database.snapshot() as connection:
-            rows = connection.execute(f"{records.SELECT_CHUNKS} WHERE {condition}", values).fetchall()
-            return [records.as_chunk(connection, row) for row in rows]
+            return records.select_chunks(connection, condition, *values)
 
     def _dense_index(self) -> DenseIndex | None:
         embedding = self._stored_embedding()

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from analysis.terms import IndexForm, TermKind, index_terms, needle, question_terms
 
-_K1 = 0.6  # a broad plateau: from 0.4 to 0.9, R@1 on CMRC2018 moved by about a point
+K1 = 0.6  # a broad plateau: from 0.4 to 0.9, R@1 on CMRC2018 moved by about a point
 _B = 0.3
-_POOLING = 0.5  # weight of the best chunk of the same document
+POOLING = 0.5  # weight of the best chunk of the same document
 _FREQUENT_SHARE = 0.2  # terms in more of the chunks than this find no candidates, they only score
 _MIN_CANDIDATES = 200
 _FEW_CANDIDATES = 50
@@ -58,7 +58,7 @@ def lexical_scores(
 ) -> Mapping[int, float]:
     """Return the lexical relevance (0–1) of the `limit` best chunks and of those in `also`, best first."""
     terms = _weighted(connection, collection, question_terms(question))
-    reachable = sum(term.weight for term in terms) * (_K1 + 1)
+    reachable = sum(term.weight for term in terms) * (K1 + 1)
     if not reachable:
         return dict.fromkeys(also, 0.0)
     candidates = _candidates(connection, collection, terms, max(limit, _MIN_CANDIDATES))
@@ -121,12 +121,12 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> Iterable[sqlite
 
 
 def _bm25(terms: Sequence[_Term], runs: str, length: int, mean_length: float) -> float:
-    saturation = _K1 * (1 - _B + _B * length / mean_length)
+    saturation = K1 * (1 - _B + _B * length / mean_length)
     score = 0.0
     for term in terms:
         count = runs.count(term.needle)
         if count:
-            score += term.weight * count * (_K1 + 1) / (count + saturation)
+            score += term.weight * count * (K1 + 1) / (count + saturation)
     return score
 
 
@@ -135,4 +135,4 @@ def _pooled(scores: Mapping[int, float], documents: Mapping[int, int]) -> dict[i
     best: dict[int, float] = {}
     for id, score in scores.items():
         best[documents[id]] = max(best.get(documents[id], 0.0), score)
-    return {id: (score + _POOLING * best[documents[id]]) / (1 + _POOLING) for id, score in scores.items()}
+    return {id: (score + POOLING * best[documents[id]]) / (1 + POOLING) for id, score in scores.items()}

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,16 +13,16 @@ from langchain_core.documents import Document
 from analysis.terms import IndexForm
 from core.documents import Chunk, DocumentRecord, DocumentRow, EmbeddingIdentity
 from core.messages import Message
+from vectorstores.corrections import copy_corrections
 from vectorstores.lexical import add_terms, remove_terms
-
-BLOCK_CHARS = 8192  # characters of one row of `text_blocks`
+from vectorstores.text_blocks import read_text
 
 SELECT_DOCUMENTS = """
-    SELECT d.*, (SELECT count(*) FROM chunks c WHERE c.document_id = d.id) AS chunks FROM documents d
+    SELECT d.*, (SELECT count(*) FROM chunks c WHERE c.document_id = d.id AND c.enabled) AS chunks FROM documents d
 """
 SELECT_CHUNKS = """
     SELECT c.id, c.document_id, c.ordinal, c.start, c."end", c.heading, c.kind, c.page, c.slide, c.sheet, c.row,
-           d.name AS source
+           d.name AS source, coalesce((SELECT json_extract(value, '$') FROM manifest WHERE key = 'name'), '') AS kb
     FROM chunks c JOIN documents d ON d.id = c.document_id
 """
 
@@ -44,17 +44,19 @@ def delete_document(connection: sqlite3.Connection, name: str, successor_sha256:
     """Delete a document and all that came of it; return what its original was stored as, None if there was none.
 
     A duplicate that it stood for takes over its chunks, so that no accepted text is lost with it, unless the document
-    that comes in its place has the same bytes.
+    that comes in its place has the same bytes. Corrections stay under the document's name, for its next version.
     """
     row = connection.execute("SELECT * FROM documents WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None
     stays = row["state"] == "indexed" and row["sha256"] != successor_sha256
     if stays and (heir := _duplicate_of(connection, row)):
+        copy_corrections(connection, name, heir["name"])
         connection.execute("DELETE FROM documents WHERE id = ?", (heir["id"],))
         connection.execute("UPDATE documents SET name = ? WHERE id = ?", (heir["name"], row["id"]))
         return str(row["stored_as"])
-    chunks = connection.execute("SELECT id, runs, length FROM chunks WHERE document_id = ?", (row["id"],)).fetchall()
+    query = "SELECT id, runs, length FROM chunks WHERE document_id = ? AND enabled"
+    chunks = connection.execute(query, (row["id"],)).fetchall()
     forms = [IndexForm(chunk["runs"], chunk["length"]) for chunk in chunks]
     remove_terms(connection, zip((chunk["id"] for chunk in chunks), forms, strict=True))
     connection.execute("DELETE FROM documents WHERE id = ?", (row["id"],))
@@ -71,19 +73,10 @@ def _duplicate_of(connection: sqlite3.Connection, row: sqlite3.Row) -> sqlite3.R
     return found
 
 
-def insert_text(connection: sqlite3.Connection, document_id: int, text: str) -> None:
-    """Insert a document's extracted text in blocks, so that a short range is read without the rest."""
-    blocks = (
-        (document_id, ordinal, text[start : start + BLOCK_CHARS])
-        for ordinal, start in enumerate(range(0, len(text), BLOCK_CHARS))
-    )
-    connection.executemany("INSERT INTO text_blocks (document_id, ordinal, text) VALUES (?, ?, ?)", blocks)
-
-
 def insert_chunks(
     connection: sqlite3.Connection, document_id: int, chunks: Sequence[Document], forms: Sequence[IndexForm]
 ) -> list[int]:
-    """Insert a document's chunks with their terms and return their ids."""
+    """Insert a document's chunks, those that are enabled with their terms, and return the ids of all."""
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
     first_id = (last["seq"] if last else 0) + 1
     ids = list(range(first_id, first_id + len(chunks)))
@@ -92,22 +85,25 @@ def insert_chunks(
         for ordinal, (id, chunk, form) in enumerate(zip(ids, chunks, forms, strict=True))
     )
     connection.executemany(
-        """INSERT INTO chunks (id, document_id, ordinal, start, "end", kind, heading, page, slide, sheet, row, sha256,
-                               runs, length)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO chunks (id, document_id, ordinal, start, "end", kind, heading, table_header, page, slide, sheet,
+                               row, enabled, sha256, runs, length)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         rows,
     )
-    add_terms(connection, zip(ids, forms, strict=True))
+    add_terms(connection, ((id, form) for id, chunk, form in zip(ids, chunks, forms, strict=True) if is_enabled(chunk)))
     return ids
 
 
-def insert_vectors(
-    connection: sqlite3.Connection, embedding_id: int, ids: Sequence[int], blobs: Sequence[bytes]
-) -> None:
-    """Insert the vectors of chunks."""
+def is_enabled(chunk: Document) -> bool:
+    """Tell whether a chunk that is to be stored will be searchable; it is unless its metadata says otherwise."""
+    return bool(chunk.metadata.get("enabled", True))
+
+
+def insert_vectors(connection: sqlite3.Connection, embedding_id: int, rows: Iterable[tuple[int, bytes]]) -> None:
+    """Insert the vectors of chunks; `rows` are (chunk id, vector)."""
     connection.executemany(
         "INSERT INTO vectors (embedding_id, chunk_id, vector) VALUES (?, ?, ?)",
-        ((embedding_id, id, blob) for id, blob in zip(ids, blobs, strict=True)),
+        ((embedding_id, id, blob) for id, blob in rows),
     )
 
 
@@ -152,17 +148,6 @@ def count_chunks(connection: sqlite3.Connection, chunks: int, length: int) -> No
     )
 
 
-def read_text(connection: sqlite3.Connection, document_id: int, start: int, end: int) -> str:
-    """Return characters [start, end) of a document's extracted text."""
-    first, last = start // BLOCK_CHARS, max(start, end - 1) // BLOCK_CHARS
-    rows = connection.execute(
-        "SELECT text FROM text_blocks WHERE document_id = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal",
-        (document_id, first, last),
-    )
-    text = "".join(row["text"] for row in rows)
-    return text[start - first * BLOCK_CHARS : end - first * BLOCK_CHARS]
-
-
 def as_document(row: sqlite3.Row) -> DocumentRecord:
     """Return a row of `SELECT_DOCUMENTS` as a noun."""
     values = dict(row)
@@ -175,6 +160,17 @@ def as_chunk(connection: sqlite3.Connection, row: sqlite3.Row) -> Chunk:
     return Chunk(**dict(row), text=read_text(connection, row["document_id"], row["start"], row["end"]))
 
 
+def select_chunks(connection: sqlite3.Connection, condition: str, *values: Any) -> list[Chunk]:
+    """Return the chunks `c` of documents `d` that meet an SQL condition, which may go on with an order and a limit."""
+    rows = connection.execute(f"{SELECT_CHUNKS} WHERE {condition}", values).fetchall()
+    return [as_chunk(connection, row) for row in rows]
+
+
+def text_hash(text: str) -> str:
+    """Return the hash that is kept of a chunk's text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _chunk_values(id: int, document_id: int, ordinal: int, chunk: Document, form: IndexForm) -> tuple[Any, ...]:
     known = chunk.metadata
     return (
@@ -185,11 +181,13 @@ def _chunk_values(id: int, document_id: int, ordinal: int, chunk: Document, form
         known["end"],
         known.get("kind", "text"),
         known.get("heading", ""),
+        known.get("table_header", ""),
         known.get("page"),
         known.get("slide"),
         known.get("sheet"),
         known.get("row"),
-        hashlib.sha256(chunk.page_content.encode("utf-8", "surrogatepass")).hexdigest(),
+        is_enabled(chunk),
+        text_hash(chunk.page_content),
         form.runs,
         form.length,
     )

@@ -77,4 +77,22 @@ MIGRATIONS: tuple[str, ...] = (
         created_at REAL NOT NULL             -- seconds since the epoch
     ) STRICT;
     """,
+    """
+    ALTER TABLE chunks ADD COLUMN enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1));
+    ALTER TABLE chunks ADD COLUMN table_header TEXT;  -- head of the table it was cut from; NULL: not known
+
+    CREATE TABLE corrections (               -- what users changed of the documents' texts
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document TEXT NOT NULL,              -- a name: corrections outlive versions of the document
+        before TEXT NOT NULL,
+        after TEXT,                          -- NULL: the passage is disabled
+        start INTEGER NOT NULL,              -- characters of the document's corrected text
+        lead TEXT NOT NULL,
+        trail TEXT NOT NULL,
+        applies INTEGER NOT NULL CHECK (applies IN (0, 1)),
+        dropped INTEGER NOT NULL DEFAULT 0 CHECK (dropped IN (0, 1)),  -- gone when the document is next stored
+        created_at REAL NOT NULL             -- seconds since the epoch
+    ) STRICT;
+    CREATE INDEX corrections_by_document ON corrections (document);
+    """,
 )

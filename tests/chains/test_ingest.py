@@ -11,9 +11,11 @@ from fakes import HashedEmbeddings
 from langchain_core.documents import Document
 
 from chains import ingest as module
-from chains.ingest import IngestPipeline, SourceFile, ingest
+from chains.ingest import ingest
+from chains.splitting import IngestPipeline, SourceFile
 from core.answers import Progress
 from core.documents import EmbeddingIdentity, IngestReport, Renewal
+from core.jobs import FileProgress
 from core.load_errors import CorruptFile, EmptyFile
 from core.messages import Message
 from splitters.chinese import ChineseTextSplitter
@@ -201,7 +203,10 @@ def test_pain_5_progress_names_each_file_and_ends_complete(desk: Desk) -> None:
     seen: list[Progress] = []
     desk.add("甲", "坏", "乙", progress=seen.append)
     files = [progress for progress in seen if progress.total == 3]
-    assert [progress.label for progress in files if progress.label] == ["甲.txt", "坏.txt", "乙.txt"]
+    started = [progress.label for progress in files if progress.label and not isinstance(progress, FileProgress)]
+    assert started == ["甲.txt", "坏.txt", "乙.txt"]
+    known = {progress.report.name: progress.report.outcome for progress in seen if isinstance(progress, FileProgress)}
+    assert known == {"甲.txt": "added", "坏.txt": "failed", "乙.txt": "added"}
     assert all(0 <= progress.done <= progress.total for progress in seen)
     assert seen[-1] == Progress(3, 3, "")
 

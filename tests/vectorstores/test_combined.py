@@ -215,6 +215,20 @@ def test_a_store_without_vectors_and_an_empty_one_do_no_harm(open_store: OpenSto
     assert combined.chunk_count == sum(len(DOCUMENTS[name]) for name in names[:10])
 
 
+def test_the_vectors_of_some_stores_can_be_left_alone(open_store: OpenStore) -> None:
+    """They may be of another embedding, with which nothing here could be compared."""
+    names = list(DOCUMENTS)
+    other = open_store("other")
+    other.use_embedding(EmbeddingIdentity("other", "g", 3))
+    vectors = np.ones((len(DOCUMENTS["6.txt"]), 3), dtype=np.float32)
+    other.put_documents([new_document("6.txt", DOCUMENTS["6.txt"], vectors=vectors)])
+    dense = fill(open_store("dense"), names[:5])
+    combined = CombinedStore([other, dense], dense=[1])
+    hits = retrieve("年假和病假的规定", combined, replace(SETTINGS, threshold=0.0), DENSE).hits
+    assert {hit.chunk.id % 2: hit.dense is None for hit in hits} == {0: True, 1: False}
+    assert {id % 2 for id in combined.nearest(vector_of("年假"), 100)} == {1}
+
+
 def test_the_same_text_in_two_stores_is_used_once(open_store: OpenStore) -> None:
     stores = [fill(open_store(name), ["7.txt"]) for name in ("one", "two")]
     retrieval = retrieve("第7条", CombinedStore(stores), replace(SETTINGS, threshold=0.0), DENSE)

@@ -14,7 +14,7 @@ from analysis.terms import index_form, index_terms
 from core.documents import DocumentRow, EmbeddingIdentity
 from core.messages import literal
 from vectorstores.knowledge_store import KnowledgeStore
-from vectorstores.records import BLOCK_CHARS
+from vectorstores.text_blocks import BLOCK_CHARS
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 EMBEDDING = HashedEmbeddings(32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.evaluation import Expected, LabelledQuestion, Origin
-from vectorstores import database
+from vectorstores import records
 from vectorstores.database import Database
 from vectorstores.knowledge_store import KnowledgeStore
 from vectorstores.questions import QuestionList
@@ -83,12 +83,12 @@ def test_halves_of_characters_do_not_stop_it(questions: QuestionList) -> None:
     assert questions.labelled() == [LabelledQuestion("问?", (Expected(text="答?"),))]
 
 
-def test_a_knowledge_base_made_before_the_list_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:1])
-    store = KnowledgeStore(tmp_path / "kb")
-    store.set_manifest(name="旧的")
-    store.close()
-    monkeypatch.undo()
+def test_a_knowledge_base_made_before_the_list_gets_one(tmp_path: Path) -> None:
+    (tmp_path / "kb").mkdir()
+    old = Database(tmp_path / "kb" / "kb.sqlite", MIGRATIONS[:1])
+    with old.write() as writing:
+        records.write_manifest(writing, {"name": "旧的"})
+    old.close()
     store = KnowledgeStore(tmp_path / "kb")
     assert store.manifest()["name"] == "旧的"
     store.close()
