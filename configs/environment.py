@@ -120,3 +120,8 @@ def _wrong_together(settings: Settings, names: Mapping[str, str]) -> list[Messag
 def _problem(given: str, expected: Message, *, close: list[str]) -> Message:
     hint = (f"；是不是想写 {close[0]}？", f"; did you mean {close[0]}?") if close else ("", "")
     return literal(f"{given}：{expected.zh}{hint[0]}", f"{given}: {expected.en}{hint[1]}")
+
+
+def switch_off_analytics() -> None:
+    """Keep Gradio from calling home; before it is imported."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

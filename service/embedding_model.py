@@ -66,6 +66,11 @@ class EmbeddingModel:
         """Name of the embedding in force; "lexical" for none."""
         return self._wanted if self._present else "lexical"
 
+    @property
+    def configured(self) -> str:
+        """Name of the embedding that the settings ask for, whether its weights are here or not."""
+        return self._wanted
+
     def get(self) -> Embeddings | None:
         """Return the embedding in force, loading it at the first call; None in lexical mode."""
         if self._given is not None or not self._present:

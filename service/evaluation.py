@@ -1,6 +1,6 @@
 """Evaluations of knowledge bases: carried out, written as reports, compared, held against floors, and applied."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -37,11 +37,6 @@ _NOT_A_GATE = Message(
     "--fail-under {gate}：应写成 指标=0–1 的数或百分数，指标可以是 {names}",
     "--fail-under {gate}: must be FIGURE=NUMBER, 0–1 or a percentage, where the figure is one of {names}",
 )
-_CHECKED: dict[str, Callable[[Any], bool]] = {
-    "threshold": lambda value: _is_number(value) and 0 <= value <= 1,
-    "dense_weight": lambda value: _is_number(value) and 0 <= value <= 1,
-    "top_k": lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 50,
-}
 
 
 class Evaluator:
@@ -223,21 +218,6 @@ def failed_gates(evaluation: Evaluation, gates: Sequence[str]) -> tuple[FailedGa
     return tuple(gate for gate in checked if gate.measured is None or gate.measured < gate.floor - 1e-9)
 
 
-def saved_settings(manifest: Mapping[str, Any], embedding: str | None = None) -> dict[str, Any]:
-    """Return the calibrated settings of a knowledge base; an entry that is not valid is left out.
-
-    Args:
-        embedding: fingerprint of the embedding that ranks now, empty for the lexical leg alone. Where it is not the one
-            the calibration was made with, a threshold and a weight mean nothing and are left out. None asks for all.
-    """
-    saved = {
-        name: manifest[name] for name, is_valid in _CHECKED.items() if name in manifest and is_valid(manifest[name])
-    }
-    if embedding is not None and manifest.get("calibrated_for", embedding) != embedding:
-        return {name: value for name, value in saved.items() if name == "top_k"}
-    return saved
-
-
 def _floor(gate: str) -> tuple[str, float] | None:
     name, _, number = (part.strip() for part in gate.partition("="))
     try:
@@ -245,7 +225,3 @@ def _floor(gate: str) -> tuple[str, float] | None:
     except ValueError:
         return None
     return (name, floor) if name in QUALITY and 0 <= floor <= 1 else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

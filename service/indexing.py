@@ -1,21 +1,26 @@
-"""Files into knowledge bases: adding, rebuilding, keeping the samples up to date."""
+"""Files into knowledge bases: adding, reading again, rebuilding, keeping the samples up to date."""
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from langchain_core.documents import Document
 
-from chains.ingest import IngestPipeline, SourceFile, ingest
+from chains.ingest import ingest
+from chains.splitting import IngestPipeline, SourceFile, SplitFile, split_file
 from configs.model_config import Settings
 from core.answers import ProgressCallback
-from core.documents import IngestReport, Renewal
+from core.curation import Correction
+from core.documents import DocumentRecord, FileReport, IngestReport, Renewal
 from core.errors import DocumentNotFound
-from core.messages import well_formed
+from core.messages import Message
 from loaders.registry import load_file
 from service.embedding_model import EmbeddingModel
+from service.file_names import composed, is_hidden
 from splitters.chinese import ChineseTextSplitter
 from vectorstores.knowledge_store import KnowledgeStore
+
+_NOT_KEPT = Message("没有保存它的原始文件", "its original was not kept")
+_ADD_AGAIN = Message("重新添加这个文件。", "Add the file again.")
 
 
 class Indexing:
@@ -24,8 +29,10 @@ class Indexing:
     def __init__(self, settings: Settings, embedding: EmbeddingModel) -> None:
         self._settings, self._embedding = settings, embedding
 
-    def add(self, store: KnowledgeStore, paths: Sequence[Path], progress: ProgressCallback) -> IngestReport:
-        """Add files, and the files in folders at any depth."""
+    def add(
+        self, store: KnowledgeStore, paths: Sequence[Path | SourceFile], progress: ProgressCallback
+    ) -> IngestReport:
+        """Add files, and the files in folders at any depth; a SourceFile brings the name that it will have."""
         return self._ingest(store, _source_files(paths), progress)
 
     def refresh(self, store: KnowledgeStore, progress: ProgressCallback) -> IngestReport:
@@ -45,13 +52,33 @@ class Indexing:
         store.fold_index()
         return report
 
+    def reindex(self, store: KnowledgeStore, names: Sequence[str], progress: ProgressCallback) -> IngestReport:
+        """Read single documents again from their originals, and index them as the knowledge base is indexed.
+
+        All of them change at once at the end. One that can no longer be read keeps what was indexed of it.
+
+        Raises:
+            DocumentNotFound: the knowledge base has no document of one of these names.
+        """
+        documents = _documents(store, names)
+        files = [
+            SourceFile(store.originals.path(document.stored_as), document.name)
+            for document in documents
+            if document.state == "indexed"
+        ]
+        pipeline = IngestPipeline(self._load, self._splitter(store), self._embedding.for_store(store))
+        report = ingest(store, files, pipeline, renewal=Renewal(None, {}), progress=progress)
+        store.fold_index()
+        read = {file.name: file for file in report.files}
+        return IngestReport(tuple(read.get(document.name) or _unread(document) for document in documents))
+
     def remove(self, store: KnowledgeStore, kb: str, document: str) -> None:
         """Remove a document.
 
         Raises:
             DocumentNotFound: the knowledge base has no document of this name.
         """
-        if not store.delete_document(unicodedata.normalize("NFC", document)):
+        if not store.delete_document(composed(document)):
             raise DocumentNotFound(kb=kb, name=document)
         store.fold_index()
 
@@ -64,7 +91,7 @@ class Indexing:
         return report
 
     def _load(self, path: Path, name: str) -> list[Document]:
-        return load_file(path, name=name, max_mb=self._settings.max_file_mb)
+        return _load(path, name, self._settings)
 
     def _splitter(self, store: KnowledgeStore) -> ChineseTextSplitter:
         manifest = store.manifest()
@@ -74,23 +101,53 @@ class Indexing:
         )
 
 
-def _source_files(paths: Sequence[Path]) -> list[SourceFile]:
+def split_preview(file: SourceFile, settings: Settings, corrections: Sequence[Correction] = ()) -> SplitFile:
+    """Return what indexing with these settings would make of a file, and store nothing.
+
+    Raises:
+        LoadError: the file cannot be read, or holds nothing that could be searched for.
+    """
+    splitter = ChineseTextSplitter(settings.chunk_chars, settings.chunk_overlap_chars)
+    pipeline = IngestPipeline(lambda path, name: _load(path, name, settings), splitter, None)
+    return split_file(file, pipeline, corrections)
+
+
+def _load(path: Path, name: str, settings: Settings) -> list[Document]:
+    return load_file(path, name=name, max_mb=settings.max_file_mb)
+
+
+def _documents(store: KnowledgeStore, names: Sequence[str]) -> list[DocumentRecord]:
+    """Return the documents of these names, each once."""
+    wanted = dict.fromkeys(composed(name) for name in names)
+    known = {document.name: document for document in store.documents()}
+    for name in wanted:
+        if name not in known:
+            raise DocumentNotFound(kb=store.manifest().get("name", store.folder.name), name=name)
+    return [known[name] for name in wanted]
+
+
+def _unread(document: DocumentRecord) -> FileReport:
+    """Report a document that has no text of its own: a duplicate stays one, what failed has left no original."""
+    if document.state == "duplicate":
+        return FileReport(document.name, "duplicate", document.reason, pages=document.pages)
+    return FileReport(document.name, "failed", _NOT_KEPT, _ADD_AGAIN)
+
+
+def _source_files(paths: Sequence[Path | SourceFile]) -> list[SourceFile]:
     """Return the files to add: a file by its name, a folder's by their path below it; hidden ones are left out."""
     files: list[SourceFile] = []
     for path in paths:
+        if isinstance(path, SourceFile):
+            files.append(path)
+            continue
         if not path.is_dir():
-            files.append(_source_file(path, path.name))
+            files.append(SourceFile(path, composed(path.name)))
             continue
         for file in sorted(path.rglob("*")):
             below = file.relative_to(path)
-            if file.is_file() and not any(part.startswith((".", "~$")) for part in below.parts):
-                files.append(_source_file(file, below.as_posix()))
+            if file.is_file() and not any(is_hidden(part) for part in below.parts):
+                files.append(SourceFile(file, composed(below.as_posix())))
     return files
-
-
-def _source_file(path: Path, name: str) -> SourceFile:
-    """Name a file in composed characters, so that one name is one document whatever system it comes from."""
-    return SourceFile(path, unicodedata.normalize("NFC", well_formed(name)))
 
 
 def _originals(store: KnowledgeStore) -> list[SourceFile]:

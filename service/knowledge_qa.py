@@ -1,69 +1,73 @@
 """The façade: everything that an entry point may ask of the product."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chains.evaluation.draft_questions import draft_questions
-from chains.explaining.expected import parse_expected
-from chains.explaining.explain import explain
-from chains.retrieve import retrieve
 from chains.retriever import KnowledgeRetriever
-from configs.environment import PREFIX, load_settings
+from chains.splitting import SourceFile
 from configs.model_config import Settings
-from configs.prompts import require_placeholders
-from core.answers import AnswerEvent, AskOptions, ProgressCallback, Retrieval, Turn, ignore_progress
+from core.answers import AnswerEvent, AskOptions, ProgressCallback, Retrieval, RetrievalSettings, Turn, ignore_progress
 from core.documents import Chunk, DocumentRecord, IngestReport, KnowledgeBaseInfo
-from core.errors import ConfigError
-from core.evaluation import Evaluation, LabelledQuestion, Origin, Suggestion
+from core.evaluation import Evaluation, LabelledQuestion, Origin
 from core.explanations import Explanation
-from core.messages import Language, Message, well_formed
+from core.messages import Language, Message
 from core.traces import ReplayReport, Trace, TraceSummary
-from service.asking import Asking, Prompt
+from loaders.registry import SUPPORTED_SUFFIXES
+from service.accounts import USERS_FILE, Accounts
+from service.asking import Asking
+from service.conversations import Conversations
+from service.curation import Curation
 from service.embedding_model import EmbeddingModel
-from service.evaluation import Evaluator
+from service.embedding_models import EmbeddingModels
 from service.indexing import Indexing
+from service.intake import Intake
+from service.jobs import Jobs
+from service.kb_settings import KnowledgeBaseSettings, Prompt
 from service.language_model import LanguageModel
 from service.library import SAMPLES, Library
-from service.traces import TraceStore, kb_version, replay, searched_kb
+from service.model_changes import with_model_changes
+from service.question_book import QuestionBook
+from service.traces import TraceStore, kb_version, replay, searched_kbs
+from service.uploads import Uploads
+from vectorstores.knowledge_store import KnowledgeStore
 
-MODEL_SETTINGS = {"llm", "precision", "device", "arithmetic", "adapter", "llm_url", "llm_api_key", "server_timeout_s"}
-MODEL_SETTINGS |= {"answer_tokens", "temperature", "top_p", "sample_top_k", "repetition_penalty", "seed"}
-"""What `use_model` can change."""
-
-_NOT_THE_MODELS = Message(
-    "{name} 不是语言模型的设置，不能在运行中更改",
-    "{name} is no setting of the language model, and cannot be changed while the program runs",
-)
-_NO_VECTORS = Message(
-    "知识库“{name}”里有 {count} 块没有向量，检索只用词面匹配；运行 kb rebuild {name} 补上。",
-    "{count} chunks of the knowledge base “{name}” have no vectors: they are found lexically only. "
-    "Run kb rebuild {name}.",
-)
-_OTHER_SPLIT = Message(
-    "知识库“{name}”按 {stored} 字切分，当前设置是 {wanted} 字；运行 kb rebuild {name} 后生效。",
-    "The knowledge base “{name}” was split at {stored} characters, the setting is {wanted}; "
-    "run kb rebuild {name} to apply it.",
-)
+Kbs = str | Sequence[str]  # one knowledge base by its name, or several
 
 
 class KnowledgeQA:
     """Knowledge bases, and questions to them. Threads may share an instance; build it with `service.factory.build_app`.
 
-    Every method that takes the name of a knowledge base raises `KnowledgeBaseNotFound` if there is none.
+    Every method that takes the name of a knowledge base raises `KnowledgeBaseNotFound` if there is none. One that takes
+    several names treats them as one; a search raises `EmbeddingsDiffer` where it cannot, and `NoKnowledgeBase` where
+    there are none.
     """
 
     def __init__(
         self, settings: Settings, language: Language, library: Library, embedding: EmbeddingModel, model: LanguageModel
     ) -> None:
-        self.settings = settings
         self.language = language
         self._library = library
-        self._embedding = embedding
+        self._embeddings = EmbeddingModels(settings, embedding)
         self._model = model
+        self._changing = threading.Lock()
         self._traces = TraceStore(settings.data_dir / ".traces", settings.traces)
-        self._indexing = Indexing(settings, embedding)
-        self._asking = Asking(settings, language, embedding, model, self._traces)
+        self.kb_settings = KnowledgeBaseSettings(settings, library, self._embeddings)
+        self.curation = Curation(settings, library, self.kb_settings.indexing, self.kb_settings.embeddings)
+        self.conversations = Conversations(settings.data_dir / ".conversations.sqlite")
+        self.accounts = Accounts(settings.data_dir / USERS_FILE)
+        self.jobs = Jobs()
+        self.uploads = Uploads(settings.data_dir / ".uploads", settings.max_file_mb, SUPPORTED_SUFFIXES)
+        self.intake = Intake(self.uploads, self.jobs, self.add)
+        self.question_book = QuestionBook(library, settings.max_file_mb)
+        self._asking = Asking(language, self.kb_settings, embedding, model, self._traces)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, with what `use_model` has changed."""
+        return self._model.settings
 
     # --- knowledge bases -------------------------------------------------------------------------------------------
 
@@ -76,13 +80,23 @@ class KnowledgeQA:
         """Create an empty knowledge base."""
         self._library.create(name)
 
-    def delete(self, name: str) -> None:
-        """Delete a knowledge base with its documents."""
-        self._library.delete(name)
+    def rename(self, name: str, new: str) -> None:
+        """Give a knowledge base another name, by which conversations, accounts and uploads know it from then on."""
+        self._library.rename(name, new)
+        for part in (self.accounts, self.intake, self.conversations):
+            part.rename_kb(name, new)
 
-    def add(self, name: str, paths: Sequence[Path], progress: ProgressCallback = ignore_progress) -> IngestReport:
+    def delete(self, name: str) -> None:
+        """Delete a knowledge base with its documents; the roles in it end with it."""
+        self._library.delete(name)
+        self.accounts.forget_kb(name)
+
+    def add(
+        self, name: str, paths: Sequence[Path | SourceFile], progress: ProgressCallback = ignore_progress
+    ) -> IngestReport:
         """Add files, and the files in folders at any depth; what is already there unchanged is left alone."""
-        return self._indexing.add(self._library.open(name), paths, progress)
+        store = self._library.open(name)
+        return self.kb_settings.indexing(store).add(store, paths, progress)
 
     def files(self, name: str) -> list[DocumentRecord]:
         """Return the documents of a knowledge base, those that failed included, by name."""
@@ -98,7 +112,7 @@ class KnowledgeQA:
         Raises:
             DocumentNotFound: the knowledge base has no document of this name.
         """
-        self._indexing.remove(self._library.open(name), name, document)
+        Indexing(self.settings, self._embeddings.default).remove(self._library.open(name), name, document)
 
     def rebuild(self, name: str, progress: ProgressCallback = ignore_progress) -> IngestReport:
         """Read every original again and index it with the settings in force, all at once at the end.
@@ -106,75 +120,86 @@ class KnowledgeQA:
         A file that can no longer be read keeps what was indexed of it. A knowledge base whose database is gone is
         rebuilt from the originals alone.
         """
-        return self._indexing.rebuild(self._library.open(name), progress)
+        store = self._library.open(name)
+        return self.kb_settings.indexing(store, anew=True).rebuild(store, progress)
+
+    def reindex(
+        self, name: str, documents: Sequence[str], progress: ProgressCallback = ignore_progress
+    ) -> IngestReport:
+        """Read single documents again from their originals, and index them as the knowledge base is indexed.
+
+        Raises:
+            DocumentNotFound: the knowledge base has no document of one of these names.
+        """
+        store = self._library.open(name)
+        return self.kb_settings.indexing(store).reindex(store, documents, progress)
 
     def refresh_samples(self, progress: ProgressCallback = ignore_progress) -> IngestReport:
         """Index what is new or changed in the samples' folder."""
-        return self._indexing.refresh(self._library.open(SAMPLES), progress)
+        store = self._library.open(SAMPLES)
+        return self.kb_settings.indexing(store).refresh(store, progress)
 
     # --- questions -------------------------------------------------------------------------------------------------
 
-    def search(self, question: str, kb: str = SAMPLES) -> Retrieval:
-        """Return every candidate for a question, kept or dropped and why, without answering it."""
-        return self._asking.search(question, self._library.open(kb))
+    def search(self, question: str, kb: Kbs = SAMPLES, overrides: Mapping[str, float] | None = None) -> Retrieval:
+        """Return every candidate for a question, kept or dropped and why, without answering it.
 
-    def retriever(self, kb: str = SAMPLES) -> KnowledgeRetriever:
+        Args:
+            overrides: settings for this question alone, by the names of `RetrievalSettings`.
+
+        Raises:
+            ConfigError: an override is unknown or its value is not valid.
+        """
+        return self._asking.search(question, self._opened(kb), overrides)
+
+    def retriever(self, kb: Kbs = SAMPLES) -> KnowledgeRetriever:
         """Return the same retrieval as a LangChain retriever, with the settings now in force."""
-        return self._asking.retriever(self._library.open(kb))
+        return self._asking.retriever(self._opened(kb))
+
+    def retrieval_settings(self, kb: Kbs = SAMPLES) -> RetrievalSettings:
+        """Return the settings in force for questions to one knowledge base, or to several together."""
+        return self.kb_settings.retrieval(self._opened(kb))
 
     def ask(
-        self, question: str, kb: str = SAMPLES, history: Sequence[Turn] = (), options: AskOptions | None = None
+        self, question: str, kb: Kbs = SAMPLES, history: Sequence[Turn] = (), options: AskOptions | None = None
     ) -> Iterator[AnswerEvent]:
-        """Answer a question from a knowledge base, as a stream of events; close the stream to stop.
+        """Answer a question from knowledge bases, as a stream of events; close the stream to stop.
 
         Args:
             history: earlier turns of the conversation, oldest first.
-            options: by default from the knowledge base, follow-ups rewritten as the settings say.
+            options: by default from the knowledge bases, follow-ups rewritten as the settings say.
 
         Raises:
+            ConfigError: an override of the options is unknown or its value is not valid.
             WebSearchOff: the options want a web search, and none is set up.
         """
         chosen = options or AskOptions(rewrite=self.settings.rewrite)
-        return self._asking.ask(question, self._library.open(kb), history, chosen)
+        return self._asking.ask(question, self._opened(kb), history, chosen)
 
-    def explain(self, question: str, kb: str, expect: str) -> Explanation:
+    def explain(self, question: str, kb: str, expect: str, overrides: Mapping[str, float] | None = None) -> Explanation:
         """Tell which stage loses what should have been found.
 
         Args:
             expect: a file of the knowledge base, a file and a page as "file:3", or a text.
+            overrides: settings for this question alone.
         """
-        store = self._library.open(kb)
-        expected = parse_expected(expect, [document.name for document in store.documents()])
-        settings, dense = self._asking.retrieval_settings(store), self._asking.dense(store)
-        return explain(well_formed(question), expected, store, settings, dense)
+        return self._asking.explain(question, self._library.open(kb), expect, overrides)
+
+    def _opened(self, kb: Kbs) -> list[KnowledgeStore]:
+        """Return the stores of one or several knowledge bases, each once."""
+        return list(dict.fromkeys(self._library.open(name) for name in ([kb] if isinstance(kb, str) else kb)))
 
     # --- prompts, calibration, traces ---------------------------------------------------------------------------------
 
-    def prompt(self, kb: str = SAMPLES) -> Prompt:
-        """Return how the language model is asked about a knowledge base."""
-        return self._asking.prompt(self._library.open(kb))
-
-    def set_prompt(self, kb: str, *, template: str | None = None, system: str | None = None) -> None:
-        """Save a prompt with a knowledge base; None goes back to that of the settings.
-
-        Raises:
-            InvalidPrompt: the template lacks a placeholder, or has one that is unknown.
-        """
-        if template is not None:
-            require_placeholders(template)
-        self._library.open(kb).set_manifest(prompt_template=template, system_prompt=system)
+    def prompt(self, kb: Kbs = SAMPLES) -> Prompt:
+        """Return how the language model is asked about one knowledge base, or about several together."""
+        return self.kb_settings.prompt(self._opened(kb))
 
     def evaluate(
         self, kb: str, questions: Sequence[LabelledQuestion], progress: ProgressCallback = ignore_progress
     ) -> Evaluation:
         """Measure a knowledge base on questions whose answers are known."""
-        store = self._library.open(kb)
-        evaluator = Evaluator(store, self._asking.retrieval_settings(store), self._asking.dense(store))
-        return evaluator.evaluate(questions, progress)
-
-    def apply(self, kb: str, suggestion: Suggestion) -> None:
-        """Save suggested settings with a knowledge base; chat, command line and programs then use them alike."""
-        self._library.open(kb).set_manifest(**suggestion.entries)
+        return self._asking.evaluator(self._library.open(kb)).evaluate(questions, progress)
 
     def questions(self, kb: str) -> list[LabelledQuestion]:
         """Return the knowledge base's own list of questions whose answers are known."""
@@ -201,37 +226,30 @@ class KnowledgeQA:
     def replay(self, trace_id: str) -> ReplayReport:
         """Retrieve again for a trace, with its settings, and return what has changed."""
         trace = self._traces.load(trace_id)
-        store = self._library.open(searched_kb(trace))
+        stores = self._opened(searched_kbs(trace))
         return replay(
             trace,
-            lambda question, settings: retrieve(question, store, settings, self._asking.dense(store)),
-            kb_version=kb_version(store.manifest()),
-            settings=self._asking.retrieval_settings(store),
+            lambda question, settings: self._asking.search_with(question, stores, settings),
+            kb_version=kb_version(store.manifest() for store in stores),
+            settings=self.kb_settings.retrieval(stores),
         )
 
     def clear_traces(self) -> None:
         """Delete every trace."""
         self._traces.clear()
 
-    def notices(self, kb: str = SAMPLES) -> list[Message]:
+    def notices(self, kb: Kbs = SAMPLES) -> list[Message]:
         """Return what the user should know: models that are missing, settings that a rebuild would apply."""
-        store = self._library.open(kb)
-        manifest, notices = (
-            store.manifest(),
-            [*self._model.notices(), *self._embedding.notices(), *self._traces.notices()],
-        )
-        missing = store.chunks_without_vectors if self._embedding.name != "lexical" else 0
-        if missing:
-            notices.append(_NO_VECTORS.filled(name=kb, count=missing))
-        stored = manifest.get("chunk_chars", self.settings.chunk_chars)
-        if stored != self.settings.chunk_chars:
-            notices.append(_OTHER_SPLIT.filled(name=kb, stored=stored, wanted=self.settings.chunk_chars))
-        return notices
+        of_kbs = (notice for store in self._opened(kb) for notice in self.kb_settings.notices(store))
+        return list(dict.fromkeys([*self._model.notices(), *of_kbs, *self._traces.notices()]))
 
     def close(self) -> None:
-        """Close every knowledge base and free the models."""
+        """End what works in the background, close every knowledge base and free the models."""
+        self.jobs.close()
+        self.uploads.close()
+        self.conversations.close()
         self._model.close()
-        self._embedding.close()
+        self._embeddings.close()
         self._library.close()
 
     # --- the language model ------------------------------------------------------------------------------------------
@@ -247,26 +265,25 @@ class KnowledgeQA:
             self._model.load(progress)
         return self._model.in_force
 
-    def use_model(self, progress: ProgressCallback = ignore_progress, **changes: Any) -> str:
+    def unload_model(self, progress: ProgressCallback = ignore_progress, *, wait: bool = True) -> None:
+        """Free the memory of the language model; the next question loads it again. See `use_model` for `wait`."""
+        self._model.unload(progress, wait=wait)
+
+    def use_model(self, progress: ProgressCallback = ignore_progress, *, wait: bool = False, **changes: Any) -> str:
         """Change settings of the language model while the program runs, and return what is in force then.
 
-        The model that was loaded is freed before the new one is loaded; answers it was writing end.
+        The model that was loaded is freed before the new one is loaded.
 
         Args:
+            wait: let the answers that it is writing come to their end, while new questions wait; otherwise they end.
             changes: settings by name, such as `llm`, `precision` or `device`.
 
         Raises:
             ConfigError: a setting is unknown or its value is not valid.
+            ModelBusy: an answer does not come to its end; nothing has changed.
             ModelNotFound: the weights are not on this machine; nothing has changed.
         """
-        explicit = {name: getattr(self.settings, name) for name in self.settings.model_fields_set - changes.keys()}
-        environ = {PREFIX + name.upper(): str(value) for name, value in changes.items() if value is not None}
-        settings = load_settings(explicit, environ=environ)
-        if others := changes.keys() - MODEL_SETTINGS:
-            raise ConfigError([_NOT_THE_MODELS.filled(name=name) for name in sorted(others)])
-        try:
-            self._model.use(settings, progress)
-        finally:
-            self.settings = self._model.settings
-            self._asking = Asking(self.settings, self.language, self._embedding, self._model, self._traces)
+        with self._changing:
+            settings = with_model_changes(self.settings, changes)
+            self._model.use(settings, progress, wait=wait)
         return self._model.in_force

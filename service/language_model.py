@@ -1,7 +1,7 @@
 """The language model of one application: which is wanted, whether it is there, and the one that is loaded."""
 
 import threading
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
@@ -9,11 +9,10 @@ from langchain_core.language_models import BaseChatModel
 
 from configs.catalogue import LLMS, LLMBackend, LLMSpec
 from configs.model_config import Settings
-from core.answers import ProgressCallback, ignore_progress
+from core.answers import Progress, ProgressCallback, ignore_progress
 from core.messages import Message
 from core.model_errors import (
     MODEL_FREED,
-    AdapterRefused,
     AnswerFailed,
     CheckpointUnreadable,
     ModelFolderMissing,
@@ -21,8 +20,10 @@ from core.model_errors import (
 )
 from core.sampling import Sampling
 from models.chatglm.config import is_chatglm, read_json
-from models.embeddings import has_weights
 from service.idle_settings import idle_model_settings
+from service.model_loading import OwnChatModel, Wanted, load_language_model, require_adaptable
+from service.model_sampling import is_resampling, sampling_of
+from service.running_answers import RunningAnswers
 
 _ABSENT = Message(
     "当前为内置模式：没有找到语言模型 {name} 的权重，答案是从文档中摘出的原句。"
@@ -42,27 +43,6 @@ _REFUSED_BY_SERVER = Message(
     "{model} 不接受这些设置，已经不再发送：{names}。",
     "{model} refuses these settings, so they are not sent: {names}.",
 )
-_ONLY_CHATGLM = Message(
-    "只有本机运行的 ChatGLM 能加载微调权重", "only a ChatGLM that runs on this machine can take an adapter"
-)
-
-
-class OwnChatModel(Protocol):
-    """What the language models of this project have besides LangChain's interface."""
-
-    @property
-    def loaded(self) -> str:
-        """What is in force, for a person to read: name, precision, device."""
-        ...
-
-    @property
-    def prompt_limit(self) -> int:
-        """Longest prompt, in tokens."""
-        ...
-
-    def free(self) -> None:
-        """Stop what is being written and release memory and connections."""
-        ...
 
 
 @runtime_checkable
@@ -79,28 +59,11 @@ class RefusingChatModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A language model that settings ask for.
+@runtime_checkable
+class ResampledChatModel(Protocol):
+    """A language model that can choose its words otherwise and keep its weights."""
 
-    Attributes:
-        folder: where its weights are or belong; None for a server's.
-        is_own: the folder is the user's own, not one of the catalogue's.
-        is_broken: its configuration cannot be read, which loading it will say.
-    """
-
-    name: str
-    spec: LLMSpec
-    folder: Path | None
-    is_own: bool = False
-    is_broken: bool = False
-
-    @property
-    def present(self) -> bool:
-        """Whether it can be loaded."""
-        if self.spec.backend in ("openai", "extractive"):
-            return self.spec.backend == "openai"
-        return self.is_broken or (self.folder is not None and has_weights(self.folder))
+    sampling: Sampling
 
 
 class LanguageModel:
@@ -114,6 +77,7 @@ class LanguageModel:
         self.settings, self._given = settings, given
         self._wanted = wanted(settings)
         self._model: OwnChatModel | None = None
+        self._answers = RunningAnswers()
         self._lock = threading.Lock()
 
     @property
@@ -147,23 +111,78 @@ class LanguageModel:
                 self._model = load_language_model(self._wanted, self.settings, progress)
             return cast(BaseChatModel, self._model)
 
-    def use(self, settings: Settings, progress: ProgressCallback = ignore_progress) -> None:
-        """Change to the model that other settings ask for; the old one is freed before the new one is loaded.
+    def answering(self) -> AbstractContextManager[None]:
+        """Count an answer in writing until the block ends; wait first while the model is being changed."""
+        return self._answers.one()
+
+    def use(self, settings: Settings, progress: ProgressCallback = ignore_progress, *, wait: bool = False) -> None:
+        """Change to what other settings ask for; the old model is freed before the new one is loaded.
+
+        Where only the sampling changes, a model of this machine stays as it is loaded.
+
+        Args:
+            wait: let the answers that are being written come to their end first, while new ones wait; otherwise they
+                end where they are.
 
         Raises:
+            ModelBusy: an answer is still being written after ten minutes; the old model stays.
             ModelNotFound: its weights are not on this machine; the old model stays.
             AdapterRefused: it takes no adapter; the old model stays.
-            ModelError: it does not load; the next use tries again.
+            ModelError: it does not load; the old model is in force again, and the next question loads it.
         """
         target = wanted(settings)
         if target.spec.backend != "extractive":
             _require(target)
-            _require_adaptable(target, settings)
+            require_adaptable(target, settings)
+        with self._answers.held(progress) if wait else nullcontext():
+            if not self._resample(target, settings):
+                self._replace(target, settings, progress)
+
+    def _resample(self, target: Wanted, settings: Settings) -> bool:
+        """Change the sampling; return False where more has to be done."""
         with self._lock:
+            is_same = self._given is None and target == self._wanted
+            if not (is_same and is_resampling(self.settings, settings)):
+                return False
+            if isinstance(self._model, ResampledChatModel):
+                self._model.sampling = sampling_of(settings)
+            elif self._model is not None:
+                return False
+            self.settings = settings
+            return True
+
+    def _replace(self, target: Wanted, settings: Settings, progress: ProgressCallback) -> None:
+        """Free the model and load another; go back to the settings there were where that fails or is interrupted."""
+        before = self._exchange(settings, target, None)
+        try:
+            if self.available:
+                progress(Progress(0, 1, target.name))
+                self.load(progress)
+        except BaseException:
+            self._exchange(*before)
+            raise
+
+    def _exchange(
+        self, settings: Settings, target: Wanted, given: BaseChatModel | None
+    ) -> tuple[Settings, Wanted, BaseChatModel | None]:
+        """Free what is loaded, and return what was wanted until now."""
+        with self._lock:
+            before = self.settings, self._wanted, self._given
             self._free()
-            self.settings, self._wanted, self._given = settings, target, None
-        if self.available:
-            self.load(progress)
+            self.settings, self._wanted, self._given = settings, target, given
+            return before
+
+    def unload(self, progress: ProgressCallback = ignore_progress, *, wait: bool = True) -> None:
+        """Free the memory that the model takes; the next question loads it again.
+
+        Args:
+            wait: as in `use`.
+
+        Raises:
+            ModelBusy: as in `use`.
+        """
+        with self._answers.held(progress) if wait else nullcontext():
+            self.close()
 
     def notices(self) -> list[Message]:
         """Return what the user should know: that there is no model, and which settings do nothing."""
@@ -223,55 +242,6 @@ def _own_folder(folder: Path) -> Wanted:
     return Wanted(folder.resolve().name, LLMSpec(backend, context_tokens=0), folder, True, is_broken)
 
 
-def load_language_model(target: Wanted, settings: Settings, progress: ProgressCallback) -> "OwnChatModel":
-    """Load a language model; the heavy libraries are imported only now."""
-    sampling = Sampling(
-        answer_tokens=settings.answer_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        top_k=settings.sample_top_k,
-        repetition_penalty=settings.repetition_penalty,
-        seed=settings.seed,
-    )
-    _require_adaptable(target, settings)
-    if target.folder is None:
-        from models.server_chat import build_server_chat
-
-        return build_server_chat(
-            url=settings.llm_url,
-            model=target.name,
-            api_key=settings.llm_api_key.get_secret_value(),
-            timeout_s=settings.server_timeout_s,
-            sampling=sampling,
-            context_tokens=target.spec.context_tokens,
-        )
-    if target.spec.backend == "transformers":
-        from models.causal_lm import CausalLM
-
-        return CausalLM.load(
-            target.folder,
-            name=target.name,
-            device=settings.device,
-            precision=settings.precision,
-            chat_style=target.spec.chat_style,
-            context_tokens=target.spec.context_tokens,
-            sampling=sampling,
-        )
-    from models.chatglm.chat_model import ChatGLM
-
-    return ChatGLM.load(
-        target.folder,
-        name=target.name,
-        device=settings.device,
-        precision=settings.precision,
-        fast=settings.arithmetic == "fast",
-        adapter=Path(settings.adapter).expanduser() if settings.adapter else None,
-        context_tokens=target.spec.context_tokens,
-        sampling=sampling,
-        progress=progress,
-    )
-
-
 def _require(target: Wanted) -> None:
     """Raise what is wrong with a model before another one is given up for it."""
     if target.folder is not None and target.is_broken:
@@ -279,8 +249,3 @@ def _require(target: Wanted) -> None:
     if not target.present:
         error = ModelFolderMissing if target.is_own else ModelNotFound
         raise error(name=target.name, tried=target.folder)
-
-
-def _require_adaptable(target: Wanted, settings: Settings) -> None:
-    if settings.adapter and target.spec.backend != "chatglm":
-        raise AdapterRefused(path=settings.adapter, why=_ONLY_CHATGLM)

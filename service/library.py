@@ -1,42 +1,40 @@
-"""The knowledge bases in one data directory: naming, creating, finding and deleting them."""
+"""The knowledge bases in one data directory: creating, finding, renaming and deleting them."""
 
-import hashlib
 import os
-import re
 import shutil
 import threading
 import time
-import unicodedata
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from core.documents import KnowledgeBaseInfo
 from core.errors import (
-    InvalidName,
+    KnowledgeBaseBusy,
     KnowledgeBaseExists,
     KnowledgeBaseNotFound,
     KnowledgeBaseProtected,
+    StoreClosed,
     StoreCorrupted,
     StoreUnwritable,
 )
-from core.messages import Message, well_formed
+from core.messages import well_formed
+from service.kb_names import NAME_FILE, folder_name, normal_name, valid_name, write_name, written_name
+from service.process_lock import ProcessLock
 from vectorstores.knowledge_store import KnowledgeStore
 
 SAMPLES = "samples"
 _DATABASE = "kb.sqlite"
-_NAME_LIMIT = 100
-
-_EMPTY = Message("名字是空的", "it is empty")
-_TOO_LONG = Message("名字太长", "it is too long")
-_PATH_LIKE = Message("名字里有路径符号", "it contains path separators")
-_ONLY_DOTS = Message("名字只有点号", "it consists of dots only")
-_CONTROL = Message("名字里有控制字符", "it contains control characters")
+_PATIENCE_S = 30.0
 
 
 class Library:
     """Opens each knowledge base once and hands out the same store to every thread.
+
+    A knowledge base is called what its manifest says. Its folder, named after its first name, never moves, so that a
+    renaming disturbs nobody who is using it.
 
     Args:
         data_dir: holds one folder a knowledge base; created if need be.
@@ -49,6 +47,7 @@ class Library:
         self._shipped_samples = samples
         self._manifest = manifest
         self._stores: dict[str, tuple[int, KnowledgeStore]] = {}  # by folder, with the database file's inode
+        self._found: dict[str, Path] = {}  # folders by the name they had when they were last looked for
         self._lock = threading.RLock()
 
     def names(self) -> list[str]:
@@ -67,16 +66,16 @@ class Library:
             KnowledgeBaseNotFound: none has this name.
             StoreCorrupted: its database is damaged.
         """
-        wanted = _normal(name)
+        wanted = normal_name(name)
         if wanted == SAMPLES:
             return self._samples()
-        folder = self._data_dir / _folder_name(wanted)
+        folder = self._folder_of(wanted)
         with suppress(FileNotFoundError):  # deleted by somebody else between two lines
-            if (folder / _DATABASE).exists():
+            if folder and (folder / _DATABASE).exists():
                 return self._store(folder)
-            if (folder / "content").is_dir():  # its database was moved away: the originals are still there
+            if folder and _has_originals(folder):  # its database was moved away
                 return self._with_manifest(folder, wanted)
-        raise KnowledgeBaseNotFound(name=well_formed(name), known="、".join(self.names()) or "–")
+        raise self._not_found(name)
 
     def create(self, name: str) -> KnowledgeStore:
         """Create an empty knowledge base.
@@ -85,9 +84,8 @@ class Library:
             InvalidName: the name is empty, too long, or looks like a path.
             KnowledgeBaseExists: the name is taken.
         """
-        normal = _valid(name)
-        folder = self._data_dir / _folder_name(normal)
-        if normal == SAMPLES or folder.exists():
+        normal = valid_name(name)
+        if self._is_taken(normal):
             raise KnowledgeBaseExists(name=name)
         # Made under another name first: a creation cut short leaves nothing that looks like a knowledge base.
         draft = self._draft_folder()
@@ -95,14 +93,38 @@ class Library:
             store = KnowledgeStore(draft)
             store.set_manifest(name=normal, created_at=time.time(), **self._manifest)
             store.close()
-            draft.rename(folder)
-        except OSError:
-            if folder.exists():  # somebody else was faster
-                raise KnowledgeBaseExists(name=name) from None
-            raise
+            write_name(draft, normal)
+            with self._naming(name):
+                if self._is_taken(normal):  # somebody else was faster
+                    raise KnowledgeBaseExists(name=name)
+                folder = self._free_folder(normal)
+                draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return self._store(folder)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a knowledge base another name, here and in every program that has it open.
+
+        Its searches go on; the old name is free at once. What differs only in blanks around it is the same name.
+
+        Raises:
+            InvalidName: the new name is empty, too long, or looks like a path.
+            KnowledgeBaseExists: the new name is taken.
+            KnowledgeBaseNotFound: none has the old name.
+            KnowledgeBaseProtected: it is the samples.
+        """
+        normal = valid_name(new)
+        if normal_name(name) == SAMPLES:
+            raise KnowledgeBaseProtected(name=name)
+        with self._naming(name):
+            store = self.open(name)
+            if normal == normal_name(name):
+                return
+            if self._is_taken(normal):
+                raise KnowledgeBaseExists(name=new)
+            store.set_manifest(name=normal)  # which alone decides; the file is for when the database cannot be read
+            write_name(store.folder, normal)
 
     def delete(self, name: str) -> None:
         """Delete a knowledge base with everything in it; searches that are under way end with StoreClosed.
@@ -111,12 +133,12 @@ class Library:
             KnowledgeBaseNotFound: none has this name.
             KnowledgeBaseProtected: it is the samples.
         """
-        if _normal(name) == SAMPLES:
+        if normal_name(name) == SAMPLES:
             raise KnowledgeBaseProtected(name=name)
-        folder = self._data_dir / _folder_name(_normal(name))
-        with self._lock:
-            if not folder.is_dir():
-                raise KnowledgeBaseNotFound(name=name, known="、".join(self.names()) or "–")
+        with self._naming(name), self._lock:
+            folder = self._folder_of(normal_name(name))
+            if folder is None:
+                raise self._not_found(name)
             _, store = self._stores.pop(folder.name, (0, None))
             if store is not None:
                 store.close()
@@ -131,6 +153,51 @@ class Library:
             for _, store in self._stores.values():
                 store.close()
             self._stores.clear()
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Let no other thread or program give or take names meanwhile."""
+        lock = ProcessLock(_made(self._data_dir) / ".names.lock")
+        if not lock.acquire(_PATIENCE_S):
+            raise KnowledgeBaseBusy(name=name)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _folder_of(self, wanted: str) -> Path | None:
+        """Return the folder of the knowledge base of this name, looking first where it most likely is."""
+        for folder in self._candidates(wanted):
+            if self._is_called(folder, wanted):
+                self._found[wanted] = folder
+                return folder
+        return None
+
+    def _candidates(self, wanted: str) -> Iterator[Path]:
+        yield self._found.get(wanted, self._data_dir / folder_name(wanted))
+        yield from self._folders()
+
+    def _is_called(self, folder: Path, wanted: str) -> bool:
+        """Ask the database; where it cannot be read, the file beside it; else the folder's own name must do."""
+        if not (folder / _DATABASE).exists() and not _has_originals(folder):
+            return False
+        name = None
+        with suppress(FileNotFoundError, StoreClosed, StoreCorrupted, StoreUnwritable):
+            name = self._store(folder).manifest().get("name")
+        name = name or written_name(folder)
+        return name == wanted if name else folder.name == folder_name(wanted)
+
+    def _is_taken(self, name: str) -> bool:
+        return name == SAMPLES or self._folder_of(name) is not None
+
+    def _free_folder(self, name: str) -> Path:
+        """Return a folder for a new knowledge base; a renamed one may still have the folder of its first name."""
+        first = self._data_dir / folder_name(name)
+        later = (first.with_name(f"{first.name}-{number}") for number in count(2))
+        return next(folder for folder in chain([first], later) if not folder.exists())
+
+    def _not_found(self, name: str) -> KnowledgeBaseNotFound:
+        return KnowledgeBaseNotFound(name=well_formed(name), known="、".join(self.names()) or "–")
 
     def _samples(self) -> KnowledgeStore:
         """Return the samples' store, with the shipped originals in its `content/`."""
@@ -154,7 +221,7 @@ class Library:
 
     def _with_manifest(self, folder: Path, name: str) -> KnowledgeStore:
         with self._lock:
-            store = KnowledgeStore(folder)
+            store = KnowledgeStore(folder, create=False)
             store.set_manifest(name=name, created_at=time.time(), **self._manifest)
             store.close()
             return self._store(folder)
@@ -174,17 +241,18 @@ class Library:
     def _folders(self) -> list[Path]:
         if not self._data_dir.is_dir():
             return []
-        return sorted(path.parent for path in self._data_dir.glob(f"[!.]*/{_DATABASE}"))
+        return sorted({path.parent for file in (_DATABASE, NAME_FILE) for path in self._data_dir.glob(f"[!.]*/{file}")})
 
     def _info(self, folder: Path) -> KnowledgeBaseInfo | None:
         """Return None for a folder that has gone in the meantime; a damaged one is listed by its folder's name."""
         try:
             store = self._store(folder)
             manifest, embedding, documents = store.manifest(), store.embedding, store.documents()
-        except FileNotFoundError:
+        except (FileNotFoundError, StoreClosed):
             return None
         except StoreCorrupted:
-            return KnowledgeBaseInfo(id=folder.name, name=folder.name, documents=0, chunks=0, is_damaged=True)
+            name = written_name(folder) or folder.name
+            return KnowledgeBaseInfo(id=folder.name, name=name, documents=0, chunks=0, is_damaged=True)
         return KnowledgeBaseInfo(
             id=folder.name,
             name=manifest.get("name", folder.name),
@@ -196,43 +264,25 @@ class Library:
         )
 
     def _draft_folder(self) -> Path:
-        """Return a new hidden folder in the data directory.
-
-        Raises:
-            StoreUnwritable: the data directory cannot be made or written.
-        """
-        draft = self._data_dir / f".draft-{os.getpid()}-{threading.get_ident()}-{time.monotonic_ns()}"
-        try:
-            draft.mkdir(parents=True)
-        except OSError as error:
-            raise StoreUnwritable(path=self._data_dir, detail=error.strerror or error) from error
-        return draft
+        """Return a new hidden folder in the data directory."""
+        return _made(self._data_dir / f".draft-{os.getpid()}-{threading.get_ident()}-{time.monotonic_ns()}")
 
 
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()
+def _has_originals(folder: Path) -> bool:
+    """Whether there is something to build a database from; a file that came too late may leave an empty folder."""
+    with suppress(FileNotFoundError):  # somebody else is deleting it
+        return any((folder / "content").rglob("[!.]*"))
+    return False
 
 
-def _valid(name: str) -> str:
-    normal = _normal(name)
-    why = None
-    if not normal:
-        why = _EMPTY
-    elif len(normal) > _NAME_LIMIT:
-        why = _TOO_LONG
-    elif "/" in normal or "\\" in normal:
-        why = _PATH_LIKE
-    elif not normal.strip("."):
-        why = _ONLY_DOTS
-    elif any(unicodedata.category(sign) in ("Cc", "Cs") for sign in normal):
-        why = _CONTROL
-    if why is not None:
-        raise InvalidName(name=well_formed(normal)[:_NAME_LIMIT], why=why, limit=_NAME_LIMIT)
-    return normal
+def _made(folder: Path) -> Path:
+    """Return a folder, made if need be.
 
-
-def _folder_name(name: str) -> str:
-    """Return a folder name that any file system takes: what is ASCII in the name, and a hash that tells names apart."""
-    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24]
-    digest = hashlib.sha256(well_formed(name).encode()).hexdigest()[:10]
-    return f"{readable}-{digest}" if readable else digest
+    Raises:
+        StoreUnwritable: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnwritable(path=folder, detail=error.strerror or error) from error
+    return folder

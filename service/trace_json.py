@@ -23,7 +23,8 @@ def trace_json(trace: Trace) -> Json:
         "schema": SCHEMA,
         "id": trace.id,
         "created": trace.created,
-        "kb": trace.kb,
+        "kb": trace.kbs[0] if trace.kbs else "",
+        "kbs": list(trace.kbs),
         "kb_version": trace.kb_version,
         "language": trace.language,
         "settings": dict(trace.settings),
@@ -40,16 +41,14 @@ def read_trace(value: Mapping[str, Any]) -> Trace:
         ValueError: the schema is none that this version knows.
         KeyError, TypeError: something is missing, or is not what it should be.
     """
-    reader = _READERS.get(value["schema"])
-    if reader is None:
-        raise ValueError(f"schema {value['schema']}, known: {', '.join(map(str, _READERS))}")
-    return reader(value)
+    _require_known(value["schema"])
+    return _READERS[value["schema"]](value)
 
 
 def _read_1(value: Mapping[str, Any]) -> Trace:
     return Trace(
         answer=_answer(value["answer"], _retrieval(value["retrieval"]), value["id"]),
-        kb=value["kb"],
+        kbs=tuple(value.get("kbs", filter(None, (value["kb"],)))),
         kb_version=value["kb_version"],
         history=tuple(Turn(turn["question"], turn["answer"]) for turn in value["history"]),
         language=value["language"],
@@ -60,6 +59,12 @@ def _read_1(value: Mapping[str, Any]) -> Trace:
 
 
 _READERS = {1: _read_1}
+
+
+def _require_known(schema: int) -> None:
+    if schema not in _READERS:
+        raise ValueError(f"schema {schema}, known: {', '.join(map(str, _READERS))}")
+
 
 # --- retrieval -------------------------------------------------------------------------------------------------------
 
@@ -150,6 +155,7 @@ def _chunk_json(chunk: Chunk) -> Json:
         "start": chunk.start,
         "end": chunk.end,
         "text": chunk.text,
+        "kb": chunk.kb,
     }
 
 
@@ -168,10 +174,32 @@ def _chunk(value: Json) -> Chunk:
         start=value["start"],
         end=value["end"],
         text=value["text"],
+        kb=value.get("kb", ""),
     )
 
 
 # --- answer ----------------------------------------------------------------------------------------------------------
+
+
+def answer_json(answer: Answer) -> Json:
+    """Return an answer with its retrieval, apart from any trace, from which `read_answer` makes an equal one."""
+    return {
+        "schema": SCHEMA,
+        "id": answer.trace_id,
+        "answer": _answer_json(answer),
+        "retrieval": retrieval_json(answer.retrieval),
+    }
+
+
+def read_answer(value: Mapping[str, Any]) -> Answer:
+    """Return the answer that `answer_json` of this version or an older one wrote.
+
+    Raises:
+        ValueError: the schema is none that this version knows.
+        KeyError, TypeError: something is missing, or is not what it should be.
+    """
+    _require_known(value["schema"])
+    return _answer(value["answer"], _retrieval(value["retrieval"]), value["id"])
 
 
 def _answer_json(answer: Answer) -> Json:

@@ -136,15 +136,15 @@ class TraceStore:
         return TraceNotFound(id=well_formed(trace_id), nearest=", ".join(nearest) or "–")
 
 
-def searched_kb(trace: Trace) -> str:
-    """Return the name of the knowledge base that a replay searches.
+def searched_kbs(trace: Trace) -> tuple[str, ...]:
+    """Return the names of the knowledge bases that a replay searches.
 
     Raises:
         TraceNotReplayable: none was searched; a retrieval that did not take place took no time.
     """
-    if not (trace.kb and trace.answer.retrieval.seconds):
+    if not (trace.kbs and trace.answer.retrieval.seconds):
         raise TraceNotReplayable(id=trace.id)
-    return trace.kb
+    return trace.kbs
 
 
 def replay(
@@ -156,16 +156,16 @@ def replay(
 ) -> ReplayReport:
     """Run the retrieval of a trace again, with the question and the settings it had, and compare.
 
-    A candidate is the same if its file and its text are, whatever id a rebuild gave it.
+    A candidate is the same if its knowledge base, its file and its text are, whatever id a rebuild gave it.
 
     Args:
-        search: retrieves from the knowledge base of the trace, by the one path.
-        kb_version: what the knowledge base is now; empty where unknown.
+        search: retrieves from the knowledge bases of the trace, by the one path.
+        kb_version: what they are now; empty where unknown.
         settings: those that a question asked today would meet.
     """
     then = trace.answer.retrieval
     now = search(then.question, then.settings)
-    before, after = _by_text(then.hits), _by_text(now.hits)
+    before, after = (_by_text(hits, searched_kbs(trace)[0]) for hits in (then.hits, now.hits))
     changes = [HitChange(before.get(key), after.get(key)) for key in before | after]
     changes.sort(key=lambda change: min(hit.rank for hit in (change.before, change.after) if hit is not None))
     return ReplayReport(
@@ -177,9 +177,9 @@ def replay(
     )
 
 
-def kb_version(manifest: Mapping[str, Any]) -> str:
-    """Return what changes whenever a knowledge base's searchable content does, from the manifest of its store."""
-    return f"{manifest['database_id']}.{manifest.get('generation', 0)}"
+def kb_version(manifests: Iterable[Mapping[str, Any]]) -> str:
+    """Return what changes whenever the searchable content of a knowledge base does, from the manifests of all."""
+    return "+".join(f"{manifest['database_id']}.{manifest.get('generation', 0)}" for manifest in manifests)
 
 
 def _new_id(created: float) -> str:
@@ -200,12 +200,16 @@ def _modified_at(path: Path) -> float:
         return time.time()
 
 
-def _by_text(hits: Iterable[Hit]) -> dict[tuple[str, str, int], Hit]:
-    """Return candidates by file, text, and which of those equal in both."""
-    seen: Counter[tuple[str, str]] = Counter()
-    keyed = {}
+def _by_text(hits: Iterable[Hit], kb: str) -> dict[tuple[object, ...], Hit]:
+    """Return candidates by knowledge base, file, text, and which of those equal in all of them.
+
+    Args:
+        kb: of candidates that do not say it, as in traces of older versions.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    keyed: dict[tuple[object, ...], Hit] = {}
     for hit in hits:
-        text = hit.chunk.source, hit.chunk.text
+        text = hit.chunk.kb or kb, hit.chunk.source, hit.chunk.text
         keyed[(*text, seen[text])] = hit
         seen[text] += 1
     return keyed

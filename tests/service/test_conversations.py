@@ -13,7 +13,7 @@ from core.errors import InvalidPrompt
 from core.evaluation import Expected, LabelledQuestion
 from core.model_errors import AnswerFailed, ModelNotFound
 from core.web_errors import WebSearchOff
-from service.asking import default_threshold
+from service.kb_settings import default_threshold
 from service.knowledge_qa import KnowledgeQA
 
 HANDBOOK = (
@@ -134,7 +134,8 @@ def test_every_sentence_gets_a_verdict(hr: Callable[..., KnowledgeQA]) -> None:
 def test_a_prompt_of_ones_own_belongs_to_the_knowledge_base(hr: Callable[..., KnowledgeQA]) -> None:
     model = ScriptedChat(pieces=["五天 [1]"])
     app = hr(llm=model)
-    app.set_prompt("人事", template="材料\n{passages}\n请答：{question}", system="你是人事")
+    own = {"prompt_template": "材料\n{passages}\n请答：{question}", "system_prompt": "你是人事"}
+    app.kb_settings.save("人事", **own)
     ask(app, "年假有几天？")
     system, prompt = model.calls[-1]
     assert (system.content, str(prompt.content)[:2]) == ("你是人事", "材料")
@@ -142,7 +143,7 @@ def test_a_prompt_of_ones_own_belongs_to_the_knowledge_base(hr: Callable[..., Kn
     assert hr().prompt("人事").system == "你是人事"  # another program, later
     ask(hr(llm=model, prompt="brief"), "年假有几天？")
     assert not str(model.calls[-1][-1].content).startswith("材料")  # what is set for this run wins
-    app.set_prompt("人事")
+    app.kb_settings.save("人事", prompt_template=None, system_prompt=None)
     assert app.prompt("人事").system == ""
 
 
@@ -150,7 +151,7 @@ def test_a_prompt_of_ones_own_belongs_to_the_knowledge_base(hr: Callable[..., Kn
 def test_a_prompt_that_cannot_be_filled_is_refused(hr: Callable[..., KnowledgeQA], template: str) -> None:
     app = hr()
     with pytest.raises(InvalidPrompt):
-        app.set_prompt("人事", template=template)
+        app.kb_settings.save("人事", prompt_template=template)
     assert "{passages}" in app.prompt("人事").template
 
 
@@ -158,7 +159,7 @@ def test_a_calibration_is_used_by_everyone_until_a_flag_says_otherwise(hr: Calla
     app = hr()
     questions = [LabelledQuestion("年假有几天？", (Expected(text="五天年假"),)), LabelledQuestion("火星有多远？")] * 3
     evaluation = app.evaluate("人事", questions)
-    app.apply("人事", evaluation.suggestion)
+    app.kb_settings.apply("人事", evaluation.suggestion)
     suggested = evaluation.suggestion.value("threshold")
     assert suggested is not None
     for used in (app.search("年假有几天？", "人事").settings, ask(hr(), "年假有几天？").retrieval.settings):
@@ -173,7 +174,7 @@ def test_every_answer_has_a_trace_that_can_be_replayed(hr: Callable[..., Knowled
     (summary,) = app.traces()
     assert summary.id == answer.trace_id != ""
     trace = app.trace(answer.trace_id)
-    assert (trace.kb, trace.answer.prompt, trace.history) == ("人事", answer.prompt, (Turn("你是谁", "我是助手"),))
+    assert (trace.kbs, trace.answer.prompt, trace.history) == (("人事",), answer.prompt, (Turn("你是谁", "我是助手"),))
     assert (trace.settings["history_turns"], trace.settings["temperature"]) == (3, 0.0)
     assert not {name for name in trace.settings if "key" in name}
     assert app.replay(answer.trace_id).identical

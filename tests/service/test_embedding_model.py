@@ -208,7 +208,7 @@ class TestOnServer:
 
     def test_closing_closes_its_connections(self, hr: Callable[..., App], serve: Any) -> None:
         app = hr(serve())
-        model = app._embedding.get()
+        model = app._embeddings.default.get()
         app.close()
         assert model._connection.is_closed
         assert app.search(QUESTION, "人事").hits, "a closed application opens again by itself"
@@ -239,9 +239,9 @@ class TestIdentity:
     def test_the_same_model_elsewhere_is_the_same(
         self, hr: Callable[..., App], app_with: Callable[..., App], serve: Any, behaviour: str
     ) -> None:
-        before = hr(serve())._embedding.identity()
+        before = hr(serve())._embeddings.default.identity()
         moved = app_with(serve(behaviour))
-        assert moved._embedding.identity() == before
+        assert moved._embeddings.default.identity() == before
         assert all(hit.dense is not None for hit in moved.search(QUESTION, "人事").hits)
 
     def test_from_a_folder_to_a_server_is_a_change(

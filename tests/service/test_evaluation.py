@@ -1,4 +1,4 @@
-"""A knowledge base evaluated from end to end; reports, comparisons, floors, and what is read of saved settings."""
+"""A knowledge base evaluated from end to end; reports, comparisons and floors."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,6 @@ from service.evaluation import (
     failed_gates,
     read_report,
     report_json,
-    saved_settings,
 )
 from service.question_lists import read_questions
 from vectorstores.knowledge_store import KnowledgeStore
@@ -227,44 +226,6 @@ def test_what_is_no_gate_is_refused(store: KnowledgeStore, gate: str) -> None:
         failed_gates(evaluated(store), ["mrr=0.5", gate])
     assert len(caught.value.problems) == 1
     assert "hit@10" in caught.value.text("zh")
-
-
-def test_what_is_applied_is_what_is_read(store: KnowledgeStore) -> None:
-    suggestion = evaluated(store).suggestion
-    store.set_manifest(**suggestion.entries)
-    saved = saved_settings(store.manifest())
-    assert saved == {"threshold": suggestion.value("threshold"), "top_k": 1}
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        {"threshold": 1.5},
-        {"threshold": "0.4"},
-        {"threshold": None},
-        {"threshold": True},
-        {"threshold": float("nan")},
-        {"top_k": 0},
-        {"top_k": 51},
-        {"top_k": 3.0},
-        {"top_k": True},
-        {"dense_weight": -0.1},
-        {"other": 1},
-    ],
-    ids=lambda entries: "_".join(f"{key}_{value}" for key, value in entries.items()),
-)
-def test_saved_entries_that_are_not_valid_are_left_out(entries: dict[str, Any]) -> None:
-    assert saved_settings(entries) == {}
-
-
-@pytest.mark.parametrize(
-    ("embedding", "kept"),
-    [("a:4", {"threshold", "top_k", "dense_weight"}), ("", {"top_k"}), ("b:4", {"top_k"}), (None, None)],
-    ids=["same", "lexical_now", "another", "not_asked"],
-)
-def test_a_calibration_of_another_embedding_does_not_count(embedding: str | None, kept: set[str] | None) -> None:
-    manifest = {"threshold": 0.4, "top_k": 3, "dense_weight": 0.5, "calibrated_for": "a:4"}
-    assert set(saved_settings(manifest, embedding)) == (kept or {"threshold", "top_k", "dense_weight"})
 
 
 def test_the_samples_evaluate_well(make_app: Callable[..., Any], root: Path) -> None:

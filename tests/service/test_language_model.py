@@ -294,20 +294,66 @@ class TestSwitching:
         assert answered(app, QUESTION, "人事").mode == "extractive"
         assert "ScriptedChat" not in app.model_in_force
 
-    def test_after_a_failed_load_the_settings_say_what_is_tried_next(
-        self, hr: Callable[..., App], loads: list[str], tmp_path: Path
+    def test_after_a_failed_load_the_old_model_is_in_force_again(
+        self, hr: Callable[..., App], loads: list[str], answered: Callable[..., Any], tmp_path: Path
     ) -> None:
         broken = Path(shutil.copytree(TINY / "v1_chat_tiny", tmp_path / "broken"))
         file = broken / "model.safetensors"
         file.write_bytes(file.read_bytes()[:100_000])
         app = hr()
         app.load_model()
+        text, before = answered(app, QUESTION, "人事").text, app.settings
         with pytest.raises(CheckpointUnreadable):
             app.use_model(llm=str(broken))
-        with pytest.raises(CheckpointUnreadable):
-            list(app.ask(QUESTION, "人事"))
-        assert Path(app.settings.llm).name == app.model_in_force == loads[-1] == "broken"
-        assert app.use_model(llm=GLM).startswith(GLM)
+        assert (app.settings, app.model_in_force) == (before, GLM)
+        assert answered(app, QUESTION, "人事").text == text
+        assert loads == [GLM, "broken", GLM]
+
+    def test_an_interrupted_switch_goes_back_to_the_old_model(
+        self, hr: Callable[..., App], answered: Callable[..., Any]
+    ) -> None:
+        def interrupt(progress: Progress) -> None:
+            if progress.done > 1:
+                raise KeyboardInterrupt
+
+        app = hr(llm=CAUSAL)
+        written, before = answered(app, QUESTION, "人事").text, app.settings
+        with pytest.raises(KeyboardInterrupt):
+            app.use_model(interrupt, llm=GLM)
+        assert (app.settings, answered(app, QUESTION, "人事").text) == (before, written)
+
+    @pytest.mark.parametrize("llm", [GLM, CAUSAL])
+    def test_another_sampling_leaves_the_weights_where_they_are(
+        self, hr: Callable[..., App], loads: list[str], answered: Callable[..., Any], llm: str
+    ) -> None:
+        warm = {"temperature": 1.5, "seed": 3, "top_p": 1.0, "answer_tokens": 12}
+        app = hr(llm=llm)
+        greedy, weights = answered(app, QUESTION, "人事").text, network(app)
+        app.use_model(wait=True, **warm)
+        drawn = answered(app, QUESTION, "人事").text
+        model = app._model._model
+        assert (app.settings.temperature, model.prompt_limit) == (1.5, model.context_tokens - 12)
+        assert (network(app), loads) == (weights, [llm])
+        assert drawn != greedy
+        app.use_model(temperature=None, seed=None, top_p=None, answer_tokens=8)
+        assert (answered(app, QUESTION, "人事").text, network(app)) == (greedy, weights)
+
+    def test_another_sampling_of_a_model_that_is_not_loaded_does_not_load_it(
+        self, hr: Callable[..., App], loads: list[str]
+    ) -> None:
+        app = hr()
+        app.use_model(temperature=0.5)
+        assert (app.settings.temperature, loads) == (0.5, [])
+
+    def test_asking_for_the_same_model_again_reads_its_files_again(
+        self, hr: Callable[..., App], loads: list[str]
+    ) -> None:
+        """They may have changed: an adapter that was trained further has the folder that it had."""
+        app = hr()
+        app.load_model()
+        app.use_model(llm=GLM)
+        app.use_model(llm=GLM, temperature=0.5, precision="fp32")
+        assert loads == [GLM] * 3
 
     def test_a_setting_of_something_else_is_not_half_applied(self, hr: Callable[..., App]) -> None:
         app = hr(embedding="lexical")
