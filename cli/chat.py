@@ -1,6 +1,7 @@
 """The interactive conversation."""
 
 import shlex
+from collections.abc import Sequence
 
 from cli import texts
 from cli.render import Screen
@@ -10,23 +11,23 @@ from core.evaluation import LabelledQuestion
 from service.knowledge_qa import KnowledgeQA
 
 
-def converse(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
+def converse(knowledge_qa: KnowledgeQA, kbs: Sequence[str], screen: Screen) -> None:
     """Answer questions until `stop` or the end of input; Ctrl-C stops the answer that is being written.
 
     What goes wrong with one question or command is shown, and the conversation goes on.
     """
-    documents = knowledge_qa.files(kb)
-    for notice in knowledge_qa.notices(kb):
+    documents = [document for kb in kbs for document in knowledge_qa.files(kb)]
+    for notice in knowledge_qa.notices(kbs):
         screen.note(notice)
     searchable = [document for document in documents if document.state == "indexed"]
     chunks = sum(document.chunks for document in searchable)
-    screen.say(texts.WELCOME, kb=kb, documents=len(searchable), chunks=chunks)
+    screen.say(texts.WELCOME, kb="、".join(kbs), documents=len(searchable), chunks=chunks)
     history: list[Turn] = []
     while (question := _read_question(screen)) is not None:
         if question.lower() == "stop":
             break
         try:
-            _respond(knowledge_qa, kb, question, history, screen)
+            _respond(knowledge_qa, kbs, question, history, screen)
         except KeyboardInterrupt:
             screen.say(texts.STOPPED)
         except KnowGLMError as error:
@@ -34,7 +35,7 @@ def converse(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
     screen.say(texts.GOODBYE)
 
 
-def _respond(knowledge_qa: KnowledgeQA, kb: str, line: str, history: list[Turn], screen: Screen) -> None:
+def _respond(knowledge_qa: KnowledgeQA, kbs: Sequence[str], line: str, history: list[Turn], screen: Screen) -> None:
     """Carry out a command, or answer a question and add it to the history."""
     if line.lower() == "clear":
         history.clear()
@@ -42,21 +43,22 @@ def _respond(knowledge_qa: KnowledgeQA, kb: str, line: str, history: list[Turn],
     elif line == "/model" or line.startswith("/model "):
         _change_model(knowledge_qa, line.removeprefix("/model"), screen)
     elif line == "/bad":
-        _mark(knowledge_qa, kb, screen)
+        _mark(knowledge_qa, kbs, screen)
     elif line:
-        answer = screen.stream(knowledge_qa.ask(line, kb, history), line)
+        answer = screen.stream(knowledge_qa.ask(line, kbs, history), line)
         if answer.mode in ("extractive", "llm"):
             history.append(Turn(line, answer.text))
 
 
-def _mark(knowledge_qa: KnowledgeQA, kb: str, screen: Screen) -> None:
-    """Add the last question to the knowledge base's own list, for someone to say what should have been found."""
+def _mark(knowledge_qa: KnowledgeQA, kbs: Sequence[str], screen: Screen) -> None:
+    """Add the last question to the knowledge bases' own lists, for someone to say what should have been found."""
     newest = knowledge_qa.traces(1)
     if not newest:
         screen.say(texts.NOTHING_TO_MARK)
         return
     answer = knowledge_qa.trace(newest[0].id).answer
-    knowledge_qa.add_questions(kb, [LabelledQuestion(answer.rewritten or answer.question)], "feedback")
+    for kb in kbs:
+        knowledge_qa.add_questions(kb, [LabelledQuestion(answer.rewritten or answer.question)], "feedback")
     screen.say(texts.MARKED)
 
 

@@ -121,6 +121,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
         "kept": hit.kept,
         "dropped_by": hit.dropped_by,
         "text": chunk.text,
+        "kb": chunk.kb or None,
         "source": chunk.source,
         "page": chunk.page,
         "slide": chunk.slide,
@@ -142,6 +143,7 @@ def _citation(citation: Citation) -> dict[str, Any]:
     chunk = citation.chunk
     return {
         "n": citation.n,
+        "kb": chunk.kb or None,
         "source": chunk.source,
         "page": chunk.page,
         "slide": chunk.slide,

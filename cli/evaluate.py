@@ -114,7 +114,7 @@ def _apply(knowledge_qa: "KnowledgeQA", name: str, evaluation: "Evaluation", *, 
     if not settings:
         _screen().note(eval_texts.NOTHING_TO_APPLY)
         return
-    knowledge_qa.apply(name, evaluation.suggestion)
+    knowledge_qa.kb_settings.apply(name, evaluation.suggestion)
     if not as_json:
         entries = ", ".join(f"{one.setting}={one.value:g}" for one in settings)
         _screen().say(eval_texts.APPLIED, kb=name, entries=entries)

@@ -45,16 +45,20 @@ def prompt_set(
     ] = None,
     system: Annotated[str | None, typer.Option("--system", help=_help(texts.OPTION_SYSTEM))] = None,
 ) -> None:
-    """Save a prompt with a knowledge base."""
-    text = None if template is None else template.read_text("utf-8-sig")
-    _open().set_prompt(name, template=text, system=system)
+    """Save a prompt with a knowledge base; what is not given stays as it is."""
+    changes = {} if system is None else {"system_prompt": system}
+    if template is not None:
+        changes["prompt_template"] = template.read_text("utf-8-sig")
+    if not changes:
+        raise typer.BadParameter(texts.NO_PROMPT.text(LANGUAGE))
+    _open().kb_settings.save(name, **changes)
     _screen().say(texts.PROMPT_SAVED, name=name)
 
 
 @prompt_app.command("reset", help=_help(texts.PROMPT_RESET))
 def prompt_reset(name: NameArgument) -> None:
     """Go back to the prompt of the settings."""
-    _open().set_prompt(name)
+    _open().kb_settings.save(name, prompt_template=None, system_prompt=None)
     _screen().say(texts.PROMPT_SAVED, name=name)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,10 +33,15 @@ _EXCERPT_CHARS = 120
 
 
 class Screen:
-    """Writes results to standard output and everything else to standard error, in one language."""
+    """Writes results to standard output and everything else to standard error, in one language.
 
-    def __init__(self, language: Language) -> None:
+    Args:
+        names_kb: places are shown with the name of their knowledge base.
+    """
+
+    def __init__(self, language: Language, *, names_kb: bool = False) -> None:
         self.language = language
+        self._names_kb = names_kb
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -118,6 +123,14 @@ class Screen:
             reason = self._text(document.reason) if document.reason else ""
             state = self._text(texts.STATES[document.state])
             self._add_row(table, document.name, state, pages, str(document.chunks), reason)
+        self._out.print(table)
+
+    def settings(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Print the settings of a knowledge base: each with its name, value, source, and what is saved of it."""
+        table = self._table(texts.COLUMN_SETTING, texts.COLUMN_VALUE, texts.COLUMN_SOURCE, texts.COLUMN_SAVED)
+        for row in rows:
+            source = self._text(texts.SOURCES_OF_SETTINGS[row["source"]])
+            self._add_row(table, row["name"], _setting(row["value"]), source, _setting(row["saved"]))
         self._out.print(table)
 
     def failures(self, report: IngestReport) -> None:
@@ -207,7 +220,8 @@ class Screen:
     def _place(self, chunk: Chunk) -> str:
         counted = ((texts.PAGE, chunk.page), (texts.SLIDE, chunk.slide), (texts.ROW, chunk.row))
         numbers = [self._text(message, n=number) for message, number in counted if number is not None]
-        return " · ".join(part for part in (chunk.source, chunk.sheet or "", *numbers, chunk.heading) if part)
+        kb = chunk.kb if self._names_kb else ""
+        return " · ".join(part for part in (kb, chunk.source, chunk.sheet or "", *numbers, chunk.heading) if part)
 
     def _table(self, *columns: Message | str) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")
@@ -228,6 +242,12 @@ class Screen:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}"
+
+
+def _setting(value: float | str | None) -> str:
+    if value is None or value == "":
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else _excerpt(str(value))
 
 
 def _excerpt(text: str) -> str:

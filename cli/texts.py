@@ -13,12 +13,28 @@ KB_LIST = Message("列出知识库", "List the knowledge bases")
 KB_ADD = Message("添加文件，或文件夹里的所有文件", "Add files, or all files in folders")
 KB_FILES = Message("列出知识库里的文件", "List a knowledge base's files")
 KB_REMOVE = Message("从知识库里删除文件", "Remove files from a knowledge base")
+KB_RENAME = Message("给知识库改名", "Give a knowledge base another name")
+KB_SETTINGS = Message(
+    "显示知识库正在用的设置，--set 和 --reset 修改它自己的",
+    "Show the settings in force for a knowledge base; --set and --reset change its own",
+)
 KB_DELETE = Message("删除整个知识库", "Delete a knowledge base")
 KB_REBUILD = Message(
     "按当前设置，从原始文件重建知识库", "Build a knowledge base anew from its originals, with the settings in force"
 )
 
 OPTION_KB = Message("知识库的名字", "name of the knowledge base")
+OPTION_KBS = Message(
+    "知识库的名字；可以给几次，一起检索", "name of a knowledge base; give several to search them together"
+)
+OPTION_SET = Message(
+    "存一项它自己的设置，写成 设置=值，如 threshold=0.4；可以写多次",
+    "save a setting of its own, as SETTING=VALUE, such as threshold=0.4; may be repeated",
+)
+OPTION_RESET = Message(
+    "不再用它自己的这一项，恢复默认；可以写多次", "go back to the default of a setting; may be repeated"
+)
+NO_ASSIGNMENT = Message("“{text}”应写成 设置=值。", "“{text}” must be written as SETTING=VALUE.")
 OPTION_JSON = Message("输出 JSON", "print JSON")
 OPTION_TOP_K = Message("最多取用的结果数", "most results used")
 OPTION_THRESHOLD = Message("相关度阈值，如 0.4 或 40%", "relevance threshold, such as 0.4 or 40%")
@@ -37,9 +53,12 @@ OPTION_TEMPLATE = Message(
 OPTION_SYSTEM = Message("系统提示词", "system prompt")
 PROMPT_SYSTEM = Message("系统提示词：{system}", "System prompt: {system}")
 PROMPT_TEMPLATE = Message("模板：\n{template}", "Template:\n{template}")
+NO_PROMPT = Message("请给出 --template 或 --system。", "Give --template or --system.")
 PROMPT_SAVED = Message("知识库“{name}”的提示词已更新。", "The prompt of the knowledge base “{name}” is changed.")
 ARGUMENT_QUESTION = Message("问题", "the question")
 ARGUMENT_NAME = Message("知识库的名字（也可用 --kb）", "name of the knowledge base (or use --kb)")
+ARGUMENT_OLD_NAME = Message("知识库的名字", "name of the knowledge base")
+ARGUMENT_NEW_NAME = Message("新名字", "its new name")
 ARGUMENT_PATHS = Message(
     "知识库的名字（没用 --kb 时），然后是文件或文件夹", "the knowledge base's name (unless --kb), then files or folders"
 )
@@ -111,12 +130,21 @@ COLUMN_CHUNKS = Message("块", "chunks")
 COLUMN_EMBEDDING = Message("嵌入模型", "embedding")
 COLUMN_STATE = Message("状态", "state")
 COLUMN_PAGES = Message("页", "pages")
+COLUMN_SETTING = Message("设置", "setting")
+COLUMN_VALUE = Message("正在用", "in force")
+COLUMN_SOURCE = Message("来自", "from")
+COLUMN_SAVED = Message("它自己存的", "its own")
 COLUMN_REASON = Message("说明", "note")
 
 STATES = {
     "indexed": Message("可检索", "indexed"),
     "duplicate": Message("重复", "duplicate"),
     "failed": Message("失败", "failed"),
+}
+SOURCES_OF_SETTINGS = {
+    "explicit": Message("环境变量", "variable"),
+    "kb": Message("知识库", "knowledge base"),
+    "default": Message("默认", "default"),
 }
 OUTCOMES = {
     "added": Message("已添加", "added"),
@@ -128,6 +156,7 @@ OUTCOMES = {
 DAMAGED = Message("数据文件损坏", "damaged")
 CREATED = Message("已新建知识库“{name}”。", "Created the knowledge base “{name}”.")
 DELETED = Message("已删除知识库“{name}”。", "Deleted the knowledge base “{name}”.")
+RENAMED = Message("知识库“{name}”改名为“{new}”。", "Renamed the knowledge base “{name}” to “{new}”.")
 REMOVED = Message("已从“{kb}”删除 {name}。", "Removed {name} from “{kb}”.")
 SUMMARY = Message(
     "{files} 个文件：{outcomes}；新增 {chunks} 块。",

@@ -32,13 +32,13 @@ class TraceScreen(Screen):
         self._flexible(table, trace_texts.COLUMN_QUESTION, 3)
         for summary in summaries:
             outcome = self._outcome(summary.mode, refused=summary.refused)
-            self._add_row(table, summary.id, outcome, summary.kb, _line(summary.question))
+            self._add_row(table, summary.id, outcome, _names(summary.kbs), _line(summary.question))
         self._show(table)
 
     def trace(self, trace: Trace) -> None:
         """Print every stage of an answer."""
-        answer = trace.answer
-        self._line(trace_texts.HEADER, id=trace.id, time=_local(trace.created), kb=trace.kb or _NOTHING)
+        answer, self._names_kb = trace.answer, len(trace.kbs) > 1
+        self._line(trace_texts.HEADER, id=trace.id, time=_local(trace.created), kb=_names(trace.kbs) or _NOTHING)
         self._question(trace)
         self._settings(trace)
         self._retrieval(answer.retrieval)
@@ -53,6 +53,7 @@ class TraceScreen(Screen):
     def replay(self, report: ReplayReport) -> None:
         """Print what has changed, and every stage of the retrieval as it is today."""
         trace, then = report.trace, report.trace.answer.retrieval
+        self._names_kb = len(trace.kbs) > 1
         self._line(trace_texts.REPLAYED, id=trace.id, time=_local(trace.created), question=_line(then.question))
         if report.identical:
             self._line(trace_texts.IDENTICAL)
@@ -214,7 +215,8 @@ def traces_json(summaries: Sequence[TraceSummary]) -> dict[str, Any]:
             {
                 "id": summary.id,
                 "created": summary.created,
-                "kb": summary.kb,
+                "kb": summary.kbs[0] if summary.kbs else "",
+                "kbs": list(summary.kbs),
                 "question": summary.question,
                 "mode": summary.mode,
                 "refused": summary.refused,
@@ -229,7 +231,8 @@ def replay_json(report: ReplayReport) -> dict[str, Any]:
     """Return what has changed, and the retrieval as it is today."""
     return {
         "id": report.trace.id,
-        "kb": report.trace.kb,
+        "kb": report.trace.kbs[0] if report.trace.kbs else "",
+        "kbs": list(report.trace.kbs),
         "identical": report.identical,
         "same_passages": report.same_passages,
         "kb_changed": report.kb_changed,
@@ -266,6 +269,10 @@ def _then_now(change: HitChange, shown: Callable[[Hit], str]) -> str:
 
 def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _names(kbs: Sequence[str]) -> str:
+    return "、".join(kbs)
 
 
 def _line(text: str) -> str:

@@ -21,7 +21,7 @@ from core.grounding import Grounding, Verdict, VerdictLevel
 from core.messages import Language, Message
 from core.traces import ChangeKind, ReplayReport, Trace, TraceSummary
 from service.trace_json import read_trace
-from service.traces import TraceStore, kb_version, replay, searched_kb
+from service.traces import TraceStore, kb_version, replay, searched_kbs
 
 App = Any
 KB = "人事 资料📚"
@@ -48,8 +48,8 @@ class Facade:
 
     def replay(self, trace_id: str) -> ReplayReport:
         trace = self.store.load(trace_id)
-        today = self.app.retriever(searched_kb(trace))
-        version = kb_version(today.store.manifest())
+        today = self.app.retriever(searched_kbs(trace))
+        version = kb_version([today.store.manifest()])
         return replay(
             trace,
             lambda question, then: retrieve(question, today.store, then, today.dense),
@@ -66,9 +66,9 @@ class Facade:
 
     def ask(self, **changed: Any) -> str:
         answer = next(event.answer for event in self.app.ask(QUESTION, KB) if isinstance(event, Finished))
-        version = kb_version(self.app.retriever(KB).store.manifest())
+        version = kb_version([self.app.retriever(KB).store.manifest()])
         history = (Turn("公司叫什么？", "云杉公司。\n很多人。"),)
-        trace = Trace(replace(answer, **changed), KB, version, history, settings={"prompt": "default"})
+        trace = Trace(replace(answer, **changed), (KB,), version, history, settings={"prompt": "default"})
         return self.store.save(trace)
 
 
@@ -190,7 +190,7 @@ def test_json_holds_the_whole_trace(facade: Facade) -> None:
     assert read_trace(json.loads(run("show", "--json"))) == facade.trace(id)
     (listed,) = json.loads(run("list", "--json"))["traces"]
     assert (listed["id"], listed["question"], listed["kb"]) == (id, QUESTION, KB)
-    assert set(listed) == {field.name for field in fields(TraceSummary)}
+    assert set(listed) == {"kb", *(field.name for field in fields(TraceSummary))}
 
 
 def test_clear_leaves_none_and_says_so(facade: Facade, monkeypatch: pytest.MonkeyPatch) -> None:
