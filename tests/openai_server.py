@@ -21,6 +21,11 @@ from urllib.parse import urlsplit
 MODELS = ("tiny", "small")
 PIECES = ("请假", "需要", "主管", "批准。")
 CHAT_FIELDS = {"model", "messages", "stream", "temperature", "max_tokens", "top_p", "stop"}
+HOSTILE = (
+    "<script>window.taken = 1</script><img src=x onerror='window.taken = 1'>",
+    "[here](javascript:window.taken=1) ![](http://tracker.example/pixel.png) ${window.taken=1} {{window.taken=1}}",
+    "<svg onload=window.taken=1><iframe src='http://tracker.example'></iframe> ok [1]",
+)
 LONG_S = 60.0  # longer than any test waits
 GAP_S = 0.2  # between the pieces of a slow answer
 
@@ -162,6 +167,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def slow(self, body: dict[str, Any]) -> None:
         self.stream(answer(body), gap_s=GAP_S)
+
+    def hostile(self, body: dict[str, Any]) -> None:
+        """Answer with what would take over a page that believed it."""
+        self.stream([piece(text) for text in HOSTILE] + [piece(finish="stop")])
 
     def silent(self, body: dict[str, Any]) -> None:
         self.wait_for_leaving()
