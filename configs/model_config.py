@@ -129,6 +129,13 @@ class Settings(BaseModel):
     max_file_mb: Annotated[int, Message("单个文件的大小上限（MB）", "largest file accepted, in MB")] = Field(
         50, ge=1, le=4096
     )
+    upload_types: Annotated[
+        str,
+        Message(
+            "网页接受上传的文件类型，如 .pdf .docx；空表示能读的都接受",
+            "types of files that the web page takes, such as .pdf .docx; empty for all that can be read",
+        ),
+    ] = Field("", pattern=r"^(\.\w+( +\.\w+)*)?$")
 
     chunk_chars: Annotated[
         int,

@@ -4,6 +4,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from core.jobs import FileProgress, Job, JobKind, JobState, Work
 
 Ended = Callable[[Job], None]
 
-_PARALLEL = 2
+_PARALLEL = 2  # of downloads, and of the other jobs, which they do not hold up
 _REMEMBERED = 50
 _PATIENCE_S = 30.0
 
@@ -62,8 +63,8 @@ class _Entry:
 class Jobs:
     """The jobs of one program. Threads may share it.
 
-    Jobs on one target run in the order in which they were asked for, those on different targets side by side. A job
-    that has ended is remembered until fifty later ones have.
+    Jobs on one target run in the order in which they were asked for, those on different targets side by side, two at a
+    time; downloads are counted apart. A job that has ended is remembered until fifty later ones have.
     """
 
     def __init__(self) -> None:
@@ -157,10 +158,14 @@ class Jobs:
     def _start_those_whose_turn_it_is(self) -> None:
         if self._is_closing:
             return
-        busy = {entry.target for entry in self._entries.values() if entry.state == "running"}
+        running = [entry for entry in self._entries.values() if entry.state == "running"]
+        busy = {entry.target for entry in running}
+        downloading = Counter(entry.kind == "download" for entry in running)
         for entry in self._entries.values():
-            if entry.state == "waiting" and entry.target not in busy and len(self._threads) < _PARALLEL:
+            is_download = entry.kind == "download"
+            if entry.state == "waiting" and entry.target not in busy and downloading[is_download] < _PARALLEL:
                 busy.add(entry.target)
+                downloading[is_download] += 1
                 entry.state = "running"
                 thread = threading.Thread(target=self._run, args=(entry,), name=f"job-{entry.id}", daemon=True)
                 self._threads.add(thread)

@@ -15,7 +15,6 @@ from core.evaluation import Evaluation, LabelledQuestion, Origin
 from core.explanations import Explanation
 from core.messages import Language, Message
 from core.traces import ReplayReport, Trace, TraceSummary
-from loaders.registry import SUPPORTED_SUFFIXES
 from service.accounts import USERS_FILE, Accounts
 from service.asking import Asking
 from service.conversations import Conversations
@@ -31,7 +30,7 @@ from service.library import SAMPLES, Library
 from service.model_changes import with_model_changes
 from service.question_book import QuestionBook
 from service.traces import TraceStore, kb_version, replay, searched_kbs
-from service.uploads import Uploads
+from service.uploads import Uploads, accepted_suffixes
 from vectorstores.knowledge_store import KnowledgeStore
 
 Kbs = str | Sequence[str]  # one knowledge base by its name, or several
@@ -59,7 +58,8 @@ class KnowledgeQA:
         self.conversations = Conversations(settings.data_dir / ".conversations.sqlite")
         self.accounts = Accounts(settings.data_dir / USERS_FILE)
         self.jobs = Jobs()
-        self.uploads = Uploads(settings.data_dir / ".uploads", settings.max_file_mb, SUPPORTED_SUFFIXES)
+        types = accepted_suffixes(settings.upload_types)
+        self.uploads = Uploads(settings.data_dir / ".uploads", settings.max_file_mb, types)
         self.intake = Intake(self.uploads, self.jobs, self.add)
         self.question_book = QuestionBook(library, settings.max_file_mb)
         self._asking = Asking(language, self.kb_settings, embedding, model, self._traces)

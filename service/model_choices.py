@@ -38,15 +38,9 @@ def runnable(inventory: Inventory) -> list[ModelEntry]:
     return [entry for entry in inventory.models if entry.kind == "llm" and entry.state in ("complete", "built_in")]
 
 
-def chosen(inventory: Inventory, value: str) -> ModelEntry | None:
-    """Return the language model that a value of the setting `llm` names; None for a folder that is not listed."""
-    entries = (entry for entry in inventory.models if entry.kind == "llm")
-    return next((entry for entry in entries if value_of(entry) == value), None)
-
-
 def precisions(inventory: Inventory, value: str) -> list[PrecisionChoice]:
     """Return in which precisions the model that `value` names may run: all, where the catalogue does not say."""
-    entry = chosen(inventory, value)
+    entry = _entry(inventory, value)
     if entry is not None and entry.state == "built_in":
         return []
     if entry is None or not entry.memory_gb:
@@ -98,3 +92,9 @@ def as_variables(changes: Mapping[str, Any]) -> str:
     """Return the environment variables that keep changes, on one line, as a shell reads them."""
     values = {name: "" if value is None else str(value) for name, value in changes.items()}
     return " ".join(f"{PREFIX}{name.upper()}={shlex.quote(value)}" for name, value in values.items())
+
+
+def _entry(inventory: Inventory, value: str) -> ModelEntry | None:
+    """Return the language model that a value of the setting `llm` names; None for a folder that is not listed."""
+    entries = (entry for entry in inventory.models if entry.kind == "llm")
+    return next((entry for entry in entries if value_of(entry) == value), None)

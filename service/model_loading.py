@@ -9,8 +9,8 @@ from configs.model_config import Settings
 from core.answers import ProgressCallback
 from core.messages import Message
 from core.model_errors import AdapterRefused
-from core.sampling import Sampling
 from models.embeddings import has_weights
+from service.model_sampling import sampling_of
 
 _ONLY_CHATGLM = Message(
     "只有本机运行的 ChatGLM 能加载微调权重", "only a ChatGLM that runs on this machine can take an adapter"
@@ -61,14 +61,7 @@ class Wanted:
 
 def load_language_model(target: Wanted, settings: Settings, progress: ProgressCallback) -> OwnChatModel:
     """Load a language model; the heavy libraries are imported only now."""
-    sampling = Sampling(
-        answer_tokens=settings.answer_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        top_k=settings.sample_top_k,
-        repetition_penalty=settings.repetition_penalty,
-        seed=settings.seed,
-    )
+    sampling = sampling_of(settings)
     require_adaptable(target, settings)
     if target.folder is None:
         from models.server_chat import build_server_chat

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from chains.splitting import SourceFile
+from core.errors import ConfigError
 from core.job_errors import UploadNotFound
 from core.load_errors import UnsupportedFile
 from core.messages import Message
+from loaders.registry import SUPPORTED_SUFFIXES
 from service.file_names import document_name
 from service.process_lock import ProcessLock
 from service.receiving import Receiver, received, unwritable
@@ -25,6 +27,10 @@ _PARTIAL = ".partial"
 _ABANDONED_S = 86_400.0
 
 _SUFFIX = Message("后缀是 {suffix}", "its suffix is {suffix}")
+_NOT_READ = Message(
+    "KNOWGLM_UPLOAD_TYPES={suffix}：不能读这种文件，能读的有 {known}",
+    "KNOWGLM_UPLOAD_TYPES={suffix}: such files cannot be read; those that can are {known}",
+)
 _NO_SUFFIX = Message("没有后缀", "it has no suffix")
 
 
@@ -53,6 +59,22 @@ class _Batch:
     is_complete: bool = False
     files: dict[str, str] = field(default_factory=dict)  # as in `Upload`
     numbers: int = 0
+
+
+def accepted_suffixes(wanted: str) -> tuple[str, ...]:
+    """Return the suffixes of the files that may be uploaded.
+
+    Args:
+        wanted: those that the settings name, parted by blanks; empty for all that can be read.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    named = tuple(wanted.lower().split())
+    if unknown := [suffix for suffix in named if suffix not in SUPPORTED_SUFFIXES]:
+        known = " ".join(SUPPORTED_SUFFIXES)
+        raise ConfigError([_NOT_READ.filled(suffix=suffix, known=known) for suffix in unknown])
+    return named or SUPPORTED_SUFFIXES
 
 
 class Uploads:

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from configs.catalogue import LLMSpec
 from core.answers import Answer, Citation, Hit, LeftOut, Passage, Progress, Retrieval, RetrievalSettings
 from core.conversations import ConversationSummary, Exchange
@@ -19,7 +21,8 @@ from models.devices import Device
 from models.folders import FolderReport
 from service.doctor_machine import Check
 from service.model_inventory import Inventory, ModelEntry
-from ui.rendering import views
+from service.model_jobs import DownloadTerms
+from ui.rendering import models, views
 
 SETTINGS = RetrievalSettings(top_k=5, threshold=0.4, dense_weight=0.3, passage_chars=500, context_chars=2000)
 FATES = (None, None, "duplicate", "top_k", "budget", "threshold", "threshold")
@@ -102,6 +105,18 @@ def an_inventory(data: str) -> Inventory:
         ),
         (Device("cuda:0", data, 20.0, 24.0, bf16=True),),
     )
+
+
+def a_catalogue(data: str, language: Language, *, may_manage: bool) -> Markup:
+    inventory, space = an_inventory(data), Check("disk", "ok", literal(data, data))
+
+    def row(entry: ModelEntry) -> models.Row:
+        terms = DownloadTerms(data, 1.5, space) if entry.state in ("absent", "incomplete") else None
+        value = entry.name if entry.state in ("complete", "built_in") else ""
+        return models.Row(entry, entry.name == "other", value if may_manage else "", terms if may_manage else None)
+
+    rows = [row(entry) for entry in inventory.models]
+    return models.catalogue(rows, inventory.devices, may_manage=may_manage, language=language)
 
 
 def an_evaluation(data: str) -> Evaluation:
@@ -213,8 +228,8 @@ def _lists(data: str, language: Language) -> dict[str, str]:
         "preview": views.preview(previewed, language=language),
         "empty_preview": views.preview([], language=language),
         **{f"job_{job.state}": views.job(job, language=language) for job in jobs(data)},
-        "models": views.models(an_inventory(data), language=language, loaded="other"),
-        "models_of_a_reader": views.models(an_inventory(data), language=language, may_manage=False),
+        "models": a_catalogue(data, language, may_manage=True),
+        "models_of_a_reader": a_catalogue(data, language, may_manage=False),
         "doctor": views.doctor(checks, language=language),
     }
 

@@ -27,7 +27,7 @@ class Site:
 
     def browser(self, **headers: str) -> TestClient:
         """Return a browser without any cookies."""
-        fresh = TestClient(self.server, ADDRESS, headers=headers)
+        fresh = TestClient(self.server, ADDRESS, headers=headers, raise_server_exceptions=False)
         fresh.portal = self.client.portal
         return fresh
 

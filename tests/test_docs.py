@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from cli.app import app
 from core.messages import Language
 from docs.make_tables import READMES, settings_table
 from loaders.registry import SUPPORTED_SUFFIXES
+from ui.main import app as web_app
+from ui.texts import shell
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 NAMED_BY_THE_USER = {
@@ -40,11 +43,24 @@ def test_the_settings_table_is_that_of_the_code(language: Language) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_command_is_described_and_no_other(language: Language) -> None:
     root = typer.main.get_command(app)
-    groups = {"kb", "models", "prompt", "trace"}
-    commands = {name for name in root.commands if name not in groups}
-    commands |= {f"{group} {name}" for group in groups for name in root.commands[group].commands}
-    described = set(re.findall(r"\| `python cli_demo.py ((?:kb |models |prompt |trace )?[a-z]+)", readme(language)))
-    assert described == commands
+    assert isinstance(root, TyperGroup)
+    groups = {name: group.commands for name, group in root.commands.items() if isinstance(group, TyperGroup)}
+    commands = root.commands.keys() - groups.keys()
+    commands |= {f"{group} {name}" for group, names in groups.items() for name in names}
+    pattern = rf"\| `python cli_demo.py ((?:(?:{'|'.join(groups)}) )?[a-z]+)"
+    assert set(re.findall(pattern, readme(language))) == commands
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_option_of_the_web_page_is_described_and_no_other(language: Language) -> None:
+    options = {name for parameter in typer.main.get_command(web_app).params for name in parameter.opts}
+    assert set(re.findall(r"\| `(--[a-z-]+)[^`]*` \|", readme(language))) == options
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_tab_of_the_web_page_is_described(language: Language) -> None:
+    tabs = {message.text(language) for name, message in vars(shell).items() if name.startswith("TAB_")}
+    assert tabs <= set(re.findall(r"^\| ([^|`]+) \|", readme(language), flags=re.M))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -23,6 +23,8 @@ _LOG = logging.getLogger("knowglm.ui")
 Updates = dict[Any, Any]
 QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
 """Of an event whose handler shows by itself how far it is; as many at once as the server has room for."""
+LIVE: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
+"""Of an event that may come again while its handler runs: the last one is not lost."""
 
 
 def panel(name: str, *, js: str = "", **options: Any) -> gr.HTML:

@@ -33,15 +33,19 @@ def is_loopback(host: str) -> bool:
     return host.lower() == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
-def hosts_of(host: str, public_names: Sequence[str], *, login_on: bool) -> Container[str] | None:
-    """Return the names by which a page on this address may be called; None for any.
+def require_names(names: Sequence[str]) -> None:
+    """Refuse what is no name of a host.
 
     Raises:
-        ConfigError: a public name is none.
+        ConfigError: with every one of them.
     """
-    problems = [_NOT_A_NAME.filled(name=name) for name in public_names if host_name(name) != name.lower()]
+    problems = [_NOT_A_NAME.filled(name=name) for name in names if not name or host_name(name) != name.lower()]
     if problems:
         raise ConfigError(problems)
+
+
+def hosts_of(host: str, public_names: Sequence[str], *, login_on: bool) -> Container[str] | None:
+    """Return the names by which a page on this address may be called; None for any."""
     names = LOOPBACK | {host.lower(), *(name.lower() for name in public_names)}
     if is_loopback(host):
         return names

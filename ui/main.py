@@ -15,12 +15,9 @@ from ui.texts import start as texts
 if TYPE_CHECKING:
     import socket
 
-    from fastapi import FastAPI
-
     from service.knowledge_qa import KnowledgeQA
     from ui.login import Login
 
-_GRACE_S = 3  # for what is being answered when the program ends
 LANGUAGE = interface_language()
 
 
@@ -68,10 +65,12 @@ def serve(
     """Listen first, so that a port in use is said before anything is loaded."""
     settings = load_settings()
     from service.factory import build_app
-    from ui.doors import build_login, hosts_of, is_loopback, listen
+    from ui.doors import build_login, hosts_of, is_loopback, listen, require_names
     from ui.server import build_server
+    from ui.serving import serve_until_ended
 
     names = public_name or []
+    require_names(names)
     offered_as = host if not is_loopback(host) else ", ".join(names)
     login = build_login(
         settings.data_dir, auth=auth or [], users=users, offered_as=offered_as, without_login=without_login
@@ -82,7 +81,9 @@ def serve(
         try:
             _prepare(qa)
             _warn(qa, login, offered_as, is_direct=not is_loopback(host))
-            _run(build_server(qa, login=login, hosts=hosts), listener, is_proxied=bool(names))
+            server = build_server(qa, login=login, hosts=hosts)
+            _announce(listener)
+            serve_until_ended(server, listener, is_proxied=bool(names))
         finally:
             qa.close()
 
@@ -123,23 +124,7 @@ def _prepare(qa: "KnowledgeQA") -> None:
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
 
 
-def _run(server: "FastAPI", listener: "socket.socket", *, is_proxied: bool) -> None:
-    """Serve until a signal ends it.
-
-    Args:
-        is_proxied: believe what programs on this machine say of whom they speak for.
-    """
-    import uvicorn
-
-    config = uvicorn.Config(
-        server,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=is_proxied,
-        forwarded_allow_ips=["127.0.0.1", "::1"],
-        timeout_graceful_shutdown=_GRACE_S,
-    )
+def _announce(listener: "socket.socket") -> None:
     host, port = listener.getsockname()[:2]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - it is shown, not bound
     typer.echo(texts.OPEN_AT.text(LANGUAGE, url=f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"))
-    uvicorn.Server(config).run(sockets=[listener])

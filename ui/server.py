@@ -14,8 +14,6 @@ from starlette.staticfiles import StaticFiles
 
 from configs.environment import switch_off_analytics
 from core.messages import Language
-from service.conversing import Conversing
-from service.evaluations import Evaluations
 from service.knowledge_qa import KnowledgeQA
 from ui.doors import LOOPBACK
 from ui.gate import HEADERS, Gate
@@ -24,6 +22,7 @@ from ui.login import Login
 from ui.login_routes import LoginRoutes
 from ui.rendering.templates import UI_DIR
 from ui.routes import Routes
+from ui.shared import Shared
 from ui.texts import shell
 from ui.upload_routes import UploadRoutes
 
@@ -40,7 +39,7 @@ def build_server(qa: KnowledgeQA, *, login: Login | None, hosts: Container[str] 
         login: None lets everybody do everything.
         hosts: names by which the page may be called, in lower case; None for any.
     """
-    fixed, evaluations = qa.settings.lang, Evaluations()
+    fixed, shared = qa.settings.lang, Shared.of(qa)
 
     async def failed(request: Request, error: Exception) -> Response:
         """Say that something unforeseen went wrong; the server has logged what."""
@@ -50,11 +49,11 @@ def build_server(qa: KnowledgeQA, *, login: Login | None, hosts: Container[str] 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        evaluations.close()
+        shared.evaluations.close()
         if login:
             login.sessions.shut()
 
-    routes = [*Routes(qa, evaluations).all(), *UploadRoutes(qa).all()]
+    routes = [*Routes(qa, shared.evaluations).all(), *UploadRoutes(qa).all()]
     if login is not None:
         routes += LoginRoutes(login, fixed).all()
     gate = Middleware(Gate, hosts=hosts, login=login, language=fixed)
@@ -62,22 +61,19 @@ def build_server(qa: KnowledgeQA, *, login: Login | None, hosts: Container[str] 
         middleware=[gate], routes=[*routes], lifespan=lifespan, exception_handlers={Exception: failed}, openapi_url=None
     )
     server.mount("/assets", StaticFiles(directory=UI_DIR / "assets"))
-    conversing = Conversing(qa.conversations)
     for language in LANGUAGES:
-        _mount(server, qa, conversing, evaluations, language)
+        _mount(server, qa, shared, language)
     return server
 
 
-def _mount(
-    server: FastAPI, qa: KnowledgeQA, conversing: Conversing, evaluations: Evaluations, language: Language
-) -> None:
+def _mount(server: FastAPI, qa: KnowledgeQA, shared: Shared, language: Language) -> None:
     switch_off_analytics()
     import gradio as gr
 
     from ui.page import build_page
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    page = build_page(qa, conversing, evaluations, language)
+    page = build_page(qa, shared, language)
     page.queue(default_concurrency_limit=_PARALLEL_EVENTS, api_open=False)
     gr.mount_gradio_app(
         server,
@@ -104,4 +100,4 @@ def _theme() -> "gr.themes.Base":
         font=[*sans, "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
         radius_size="md",
-    )
+    ).set(body_text_color_subdued="*neutral_500", body_text_color_subdued_dark="*neutral_400")

@@ -174,10 +174,13 @@ def test_pain_1764_a_private_knowledge_base_does_not_exist_for_others(seen_by: C
 class Renamed:
     """Calls the façade about another knowledge base than the one that is named."""
 
-    def __init__(self, qa: App, name: str) -> None:
+    def __init__(self, qa: object, name: str) -> None:
         self.qa, self.name = qa, name
 
-    def __getattr__(self, method: str) -> Callable[..., object]:
+    def __getattr__(self, method: str) -> object:
+        if not callable(getattr(self.qa, method)):
+            return Renamed(getattr(self.qa, method), self.name)
+
         def call(*positional: object, **named: object) -> object:
             other = {key: self.name if value == "人事" else value for key, value in named.items()}
             return getattr(self.qa, method)(*(self.name if value == "人事" else value for value in positional), **other)

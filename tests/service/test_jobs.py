@@ -99,6 +99,20 @@ def test_jobs_on_one_target_run_one_after_the_other_in_the_order_in_which_they_c
     assert jobs.of("财务") == []
 
 
+def test_downloads_do_not_hold_up_documents(jobs: Jobs) -> None:
+    downloads, add = [Work() for _ in range(3)], Work()
+    for number, download in enumerate(downloads):
+        jobs.start("download", f"model-{number}", "me", download)
+    jobs.start("add", "甲", "me", add)
+    assert add.begun.wait(5)
+    assert downloads[0].begun.wait(5) and downloads[1].begun.wait(5)
+    assert not downloads[2].begun.is_set()
+    downloads[0].go_on.set()
+    assert downloads[2].begun.wait(5)
+    for work in (*downloads, add):
+        work.go_on.set()
+
+
 def test_two_targets_are_worked_on_side_by_side_and_a_third_waits(jobs: Jobs) -> None:
     works = [Work(), Work(), Work()]
     ids = [jobs.start("add", f"库{number}", "", work) for number, work in enumerate(works)]

@@ -44,7 +44,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, suffix: str) -> None:
 
 def test_the_list_of_the_samples_is_read(root: Path) -> None:
     questions = read_questions(root / "knowledge_base" / "samples" / "questions.csv")
-    assert len(questions) == 66
+    assert len(questions) == 72
     assert sum(not question.answerable for question in questions) == 12
     assert questions[1].expected == (
         Expected("使用手册.md", None, "摘句"),

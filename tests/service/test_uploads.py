@@ -5,18 +5,20 @@ import os
 import shutil
 import time
 from collections import namedtuple
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.errors import StoreUnwritable
+from core.errors import ConfigError, StoreUnwritable
 from core.job_errors import UploadNotFound
 from core.load_errors import EmptyFile, FileTooLarge, InvalidFileName, LoadError, UnreadableFile, UnsupportedFile
 from loaders.registry import SUPPORTED_SUFFIXES
 from service import receiving
 from service import uploads as uploads_module
+from service.knowledge_qa import KnowledgeQA
 from service.uploads import Uploads
 
 MB = 1024 * 1024
@@ -291,3 +293,15 @@ def test_an_upload_that_is_deleted_by_hand_is_no_obstacle(uploads: Uploads, fold
     uploads.discard(batch, "王")
     send(uploads, batch := uploads.begin("人事", "王"), "甲.txt", b"1")
     assert len(uploads.files(batch, "王")) == 1
+
+
+def test_only_the_types_that_the_settings_name_may_be_uploaded(make_app: Callable[..., KnowledgeQA]) -> None:
+    app = make_app(upload_types=".PDF .docx")
+    batch = app.uploads.begin("samples", "me")
+    with pytest.raises(UnsupportedFile) as caught, app.uploads.receive(batch, "me", "甲.txt"):
+        pass
+    assert ".pdf .docx" in caught.value.text("zh")
+    with pytest.raises(ConfigError, match="exe"):
+        make_app(upload_types=".pdf .exe")
+    with pytest.raises(ConfigError):
+        make_app(upload_types="pdf")

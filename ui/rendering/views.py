@@ -28,7 +28,6 @@ from ui.texts import chat, listings, rendering
 
 if TYPE_CHECKING:
     from service.doctor_machine import Check
-    from service.model_inventory import Inventory
 
 _HEADING_SEPARATOR = " > "  # between the headings of a path
 
@@ -230,16 +229,6 @@ def job(job: Job, *, language: Language) -> Markup:
 
 
 # --- models ------------------------------------------------------------------------------------------------------
-
-
-def models(inventory: "Inventory", *, language: Language, loaded: str = "", may_manage: bool = True) -> Markup:
-    """Show every model: the memory that it needs, whether it fits, and whether its weights are here.
-
-    Args:
-        loaded: name of the language model that is in memory; empty for none.
-        may_manage: with buttons to load, unload and download.
-    """
-    return _view("models", language, inventory=inventory, loaded=loaded, may_manage=may_manage)
 
 
 def doctor(checks: "Sequence[Check]", *, language: Language) -> Markup:

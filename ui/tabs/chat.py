@@ -15,7 +15,7 @@ from core.messages import Language, Message
 from service.conversing import Conversing
 from service.knowledge_qa import KnowledgeQA
 from service.library import SAMPLES
-from ui.components import QUIET, Updates, data_of, notice, panel, refused, told
+from ui.components import LIVE, QUIET, Updates, data_of, notice, panel, refused, told
 from ui.rendering import chat as pictures
 from ui.rendering import views
 from ui.tabs.chat_beside import Beside, answer_in
@@ -101,11 +101,10 @@ class ChatTab:
         self._beside.wire(self._conversation)
         self._new.click(telling(self.new), None, opened, **QUIET)
         self._list.click(telling(self.choose), [self._conversation, self._search], opened, **QUIET)
-        self._search.change(  # `input` does not tell of text that an input method or the clipboard brings
-            telling(self.find), [self._conversation, self._search], self._list, trigger_mode="always_last", **QUIET
-        )
+        searched = [self._conversation, self._search]
+        self._search.change(telling(self.find), searched, self._list, **LIVE)  # `input` is deaf to IMEs and pasting
         for change in (self._kbs.input, self._mode.input):
-            change(telling(self.settle), [self._conversation, *choice], self._status, **QUIET)
+            change(telling(self.settle), [self._conversation, *choice], self._status, **LIVE)
         self.on_load = {"fn": telling(self.load), "outputs": [*opened, self._status]}
         self.on_select = {"fn": telling(self.refresh), "inputs": choice, "outputs": [*choice, self._status]}
 
@@ -237,7 +236,9 @@ class ChatTab:
                 if id == conversation_id:
                     return self._opened(owner, "", request)
         opened = {self._list: self._listed(owner, conversation_id, query)}
-        return opened | ({} if id != conversation_id else {self._transcript: self._shown(owner, id)})
+        if id == conversation_id:
+            opened[self._transcript] = self._transcribed(self._qa.conversations.load(owner, id))
+        return opened
 
     def find(self, conversation_id: str, query: str, request: gr.Request) -> Updates:
         """List the conversations in which something occurs."""
@@ -293,9 +294,6 @@ class ChatTab:
     def _listed(self, owner: str, current: str, query: str = "") -> Markup:
         summaries = self._qa.conversations.list(owner, query)
         return views.conversations(summaries, current, language=self._language)
-
-    def _shown(self, owner: str, id: str) -> Markup:
-        return self._transcribed(self._qa.conversations.load(owner, id))
 
     def _transcribed(self, conversation: Conversation) -> Markup:
         return pictures.transcript(conversation, language=self._language)

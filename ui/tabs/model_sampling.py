@@ -31,6 +31,7 @@ class SamplingForm:
             "label": texts.SAMPLING_SETTINGS[name].text(self._language),
             "info": texts.SAMPLING_ABOUT[name].text(self._language),
             "elem_id": f"sampling-{name}",
+            "min_width": 260,
         }
         bounds = limits(name)
         if bounds.high is None:

@@ -12,7 +12,7 @@ from core.messages import Language, Message
 from service.evaluations import Evaluations
 from service.knowledge_qa import KnowledgeQA
 from service.library import SAMPLES
-from ui.components import QUIET, Updates, data_of, panel, refused, told
+from ui.components import LIVE, QUIET, Updates, data_of, panel, refused, told
 from ui.rendering import views
 from ui.rendering.templates import rendered
 from ui.tabs.retrieval_marks import Marker, WrongMarks
@@ -25,7 +25,6 @@ from ui.visitors import facade_for
 
 _QUESTION_CHARS = 8000
 _THRESHOLD_LINE = "window.knowglm.threshold(element, trigger);"
-_LIVE: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 
 
 class RetrievalTestTab:
@@ -84,13 +83,13 @@ class RetrievalTestTab:
         everything = [self._kbs, self._question, *settings.outputs, self._results, *self._questions.outputs]
         # Gradio's text box has an `input` only for what keys type, but not for what is composed, pasted or deleted.
         for live in (self._question.change, self._question.submit, *(slider.input for slider in settings.sliders)):
-            live(telling(self.search), given, self._results, **_LIVE)
+            live(telling(self.search), given, self._results, **LIVE)
         self._results.release(telling(self.drag), given, [*settings.a.widgets, self._results], **QUIET)
         marked = [self._wrong, self._results, *self._questions.outputs]
         self._results.click(telling(self.mark), given, marked, **QUIET)
-        self._kbs.input(telling(self.choose), given, everything, **QUIET)
+        self._kbs.input(telling(self.choose), given, everything, **LIVE)
         saved = [*settings.outputs, self._results]
-        settings.compare.input(telling(self.compare), given, saved, **QUIET)
+        settings.compare.input(telling(self.compare), given, saved, **LIVE)
         settings.apply_button.click(telling(self.apply), given, saved, **QUIET)
         settings.defaults_button.click(telling(self.reset), given, saved, **QUIET)
         for ask in (self._why.button.click, self._why.expected.submit):

@@ -15,7 +15,9 @@ KNOWLEDGE_BASES = Message("问哪些知识库", "Knowledge bases to ask")
 CONVERSATIONS = Message("会话", "Conversations")
 SEARCH = Message("搜索会话", "Search conversations")
 NEW = Message("新会话", "New conversation")
-QUESTION = Message("输入问题，Enter 发送，Shift+Enter 换行", "Type a question; Enter sends, Shift+Enter breaks the line")
+QUESTION = Message(
+    "输入问题，Enter 发送，Shift+Enter 换行", "Type a question; Enter sends it, Shift+Enter is a new line"
+)
 QUESTION_LABEL = Message("问题", "Question")
 SEND = Message("发送", "Send")
 STOP = Message("停止", "Stop")
@@ -28,15 +30,15 @@ NO_KNOWLEDGE_BASE = Message("先选一个知识库。", "Choose a knowledge base
 WELCOME = Message("问点什么吧", "Ask something")
 WELCOME_ABOUT = Message(
     "答案只来自所选知识库里的文档，句末的 [1] 可以点开核对原文；找不到就明说，不编造。",
-    "Answers rest on the documents of the chosen knowledge bases; click [1] behind a sentence to check its source. What "
-    "is not found is not made up.",
+    "Answers rest on the documents of the chosen knowledge bases; click [1] behind a sentence to check its source. "
+    "What is not found is not made up.",
 )
 TRY_THESE = Message("可以试试：", "For example:")
 EXAMPLES = (
-    Message("INT4 量化的 ChatGLM-6B 最低需要多少显存？", "How much GPU memory does ChatGLM-6B need with INT4?"),
-    Message("嵌入模型和知识库不一致的提示怎么处理？", "Which Python version does KnowGLM need?"),
-    Message("改了切分长度为什么没有生效？", "How do I ask from the command line?"),
-    Message("扫描件 PDF 提示没有文字怎么办？", "Where do the weights of the embedding go?"),
+    Message("INT4 量化的 ChatGLM-6B 最低需要多少显存？", "How do I download the weights of ChatGLM-6B?"),
+    Message("去一线城市出差，住宿标准是每晚多少钱？", "What does the tab Retrieval test show?"),
+    Message("扫描件 PDF 提示没有文字怎么办？", "How does the program answer in embedded mode?"),
+    Message("资料会上传到网上吗？", "How do I share the page with other machines?"),
 )
 RUNS_EMBEDDED = Message(
     "内置模式：没有语言模型，答案是文档中的原句", "Embedded mode: no language model, answers quote the documents"

@@ -94,13 +94,6 @@ LOAD = Message("载入", "Load")
 LOAD_THIS = Message("载入 {name}", "Load {name}")
 UNLOAD = Message("卸载", "Unload")
 UNLOAD_THIS = Message("卸载 {name}", "Unload {name}")
-CONFIRM_LOAD = Message(
-    "换用 {name}？正在写的回答会先写完。", "Switch to {name}? Answers that are being written are finished first."
-)
-CONFIRM_UNLOAD = Message(
-    "卸载 {name}？正在写的回答会先写完。", "Unload {name}? Answers that are being written are finished first."
-)
-CONFIRM_DOWNLOAD = Message("下载 {name}（{size:.1f} GB）？", "Download {name} ({size:.1f} GB)?")
 DOWNLOAD_MODEL = Message("下载 {name}", "Download {name}")
 DEVICE = Message("{label}：内存可用 {free:.1f} / {total:.1f} GB", "{label}: {free:.1f} of {total:.1f} GB memory free")
 LEVELS = {

@@ -38,7 +38,7 @@ BUSY = Message(
 )
 OLD_STAYS = Message("没有换成，仍用原来的模型。", "Nothing has changed, the old model stays.")
 CANCELLED = Message("已取消，仍用原来的模型。", "Cancelled; the old model stays.")
-FETCHED = Message("{file}，{done:.2f} / {total:.2f} GB", "{file}, {done:.2f} of {total:.2f} GB")
+FETCHED = Message("{file}，已有 {done:.2f} / {total:.2f} GB", "{file}, {done:.2f} of {total:.2f} GB")
 GO_ON = Message(
     "已经下载的部分都在；在下面再点“继续下载”就接着下。",
     "What has come is kept; “Go on downloading” below goes on where it stopped.",
@@ -75,7 +75,7 @@ PRECISION_FITS = Message("{precision}（{size:.1f} GB，放得下）", "{precisi
 PRECISION_TOO_LARGE = Message(
     "{precision}（{size:.1f} GB，现在放不下）", "{precision} ({size:.1f} GB, does not fit now)"
 )
-PRECISION_SIZE = Message("{precision}（{size:.1f} GB）", "{precision} ({size:.1f} GB)")
+PRECISION_SIZE = Message("{precision}（占 {size:.1f} GB）", "{precision} ({size:.1f} GB)")
 DEVICE = Message("设备", "Device")
 AUTO = Message("自动", "automatic")
 ADAPTER = Message("微调权重（LoRA、P-Tuning v2）", "Adapter (LoRA, P-Tuning v2)")

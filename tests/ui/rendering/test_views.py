@@ -246,8 +246,9 @@ def test_hits_below_the_threshold_are_greyed_and_not_hidden(threshold: float, be
 
 def test_pain_10_the_threshold_can_be_dragged_and_says_what_it_is() -> None:
     html = views.retrieval(found(*HITS), threshold=0.45, language="zh")
-    slider = next(one for one in tree(html).iter("input") if one.get("type") == "range")
-    assert [slider.get(name) for name in ("min", "max", "value")] == ["0", "1", "0.45"]
+    slider = next(one for one in tree(html).iter("button") if one.get("role") == "slider")
+    names = ("aria-valuemin", "aria-valuemax", "aria-valuenow", "aria-valuetext")
+    assert [slider.get(name) for name in names] == ["0", "1", "0.45", "45%"]
     assert words(of_class(html, "line")[0]) == "阈值 45%"
 
 

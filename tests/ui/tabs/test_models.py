@@ -15,10 +15,12 @@ import pytest
 import torch
 from golden_cases import TINY
 from gradio_page import GradioPage, built
+from hub_server import Hub, HubServer, start_hubs
+from model_folders import embedding, safetensors
 from safetensors.torch import save_file
 from tiny_models import change, tiny_checkpoint
 
-from core.accounts import User
+from core.accounts import LOCAL_ADMIN, User
 from core.answers import AskOptions, Delta, Finished
 from core.messages import Language
 from models.devices import Device
@@ -29,6 +31,8 @@ from ui.tabs.models import ModelsTab
 
 GLM, CAUSAL = "chatglm-6b", "qwen2.5-1.5b-instruct"
 READER = User("读者", role="reader")
+MODEL, REPOSITORY = "text2vec-base-chinese", "shibing624/text2vec-base-chinese"
+on_loopback = pytest.mark.allow_hosts(["127.0.0.1"])
 CHAT = AskOptions(mode="chat")
 
 
@@ -66,21 +70,33 @@ def changes() -> Iterator[ModelChanges]:
 def opened(changes: ModelChanges) -> Callable[..., GradioPage]:
     """A page with the tab on show: `opened(qa, user=…, language=…)`."""
 
-    def open_page(qa: KnowledgeQA, *, user: User | None = None, language: Language = "zh") -> GradioPage:
+    def open_page(qa: KnowledgeQA, *, user: User = LOCAL_ADMIN, language: Language = "zh") -> GradioPage:
         blocks, tab = built(lambda: ModelsTab(qa, changes, language))
-        page = GradioPage(blocks, user) if user else GradioPage(blocks)
-        page.tab = tab  # type: ignore[attr-defined]
-        page.chosen_times = [_choose(page, tab)]  # type: ignore[attr-defined]
+        page = GradioPage(blocks, user)
+        for step in tab.on_select["fn"](page.request):
+            page.load(lambda _, updates=step: updates, tab.on_select["outputs"])
         return page
 
     return open_page
 
 
-def _choose(page: GradioPage, tab: ModelsTab) -> list[dict[Any, Any]]:
-    steps = list(tab.on_select["fn"](page.request))
-    for step in steps:
-        page._take(step, tab.on_select["outputs"])
-    return steps
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    with start_hubs(tmp_path_factory.mktemp("hubs")) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """A mirror that HF_ENDPOINT names, with one model."""
+    hub = server.new_hub()
+    source = embedding(tmp_path / "published")
+    files = {path.relative_to(source).as_posix(): path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    hub.publish(REPOSITORY, **{**files, "model.safetensors": safetensors(3_000_000)})
+    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("//", "//user:secret@"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return hub
 
 
 @pytest.fixture
@@ -143,15 +159,13 @@ def answered(qa: KnowledgeQA) -> str:
 # --- what is shown -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_known_is_shown_before_the_memory_has_been_looked_at(
-    qa: KnowledgeQA, opened: Callable[..., GradioPage], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = opened(qa).chosen_times[0]  # type: ignore[attr-defined]
-    catalogue = next(widget for widget in first if widget.elem_id == "model-catalogue")
-    assert "✗" not in first[catalogue]
-    assert "✓" not in first[catalogue]
-    assert "int4 4.6 GB" in words(first[catalogue])
-    assert "✓" in second[catalogue] or "✗" in second[catalogue]
+def test_what_is_known_is_shown_before_the_memory_has_been_looked_at(qa: KnowledgeQA, changes: ModelChanges) -> None:
+    blocks, tab = built(lambda: ModelsTab(qa, changes, "zh"))
+    first, second = tab.on_select["fn"](GradioPage(blocks).request)
+    shown = [words(next(step[one] for one in step if one.elem_id == "model-catalogue")) for step in (first, second)]
+    assert ["int4 4.6 GB" in text for text in shown] == [True, True]
+    assert ["✓" in text or "✗" in text for text in shown] == [False, True]
+    assert ["正在看这台机器的内存" in text for text in shown] == [True, False]
 
 
 def test_the_catalogue_says_what_each_model_needs_and_what_fits(
@@ -198,10 +212,10 @@ def test_a_reader_sees_what_runs_and_is_offered_nothing(
     assert "<button" not in page.value("model-catalogue") + page.value("model-now")
     assert page.shown("model-manage", "visible") is False
     for data in ({"action": "load", "model": CAUSAL}, {"action": "unload"}, {"action": "download", "model": GLM}):
-        with pytest.raises(gr.Error, match="admin|管理"):
+        with pytest.raises(gr.Error, match=r"admin|管理"):
             page.fire("model-catalogue", "click", data)
     for name, data in (("model-switch", {}), ("model-diagnose", {}), ("model-work", {"action": "cancel-change"})):
-        with pytest.raises(gr.Error, match="admin|管理"):
+        with pytest.raises(gr.Error, match=r"admin|管理"):
             page.fire(name, "click", data)
     assert changes.last is None
 
@@ -445,7 +459,9 @@ def test_sampling_is_changed_without_loading_anything(
     assert (qa.settings.temperature, qa.settings.seed, qa.settings.answer_tokens) == (1.5, 3, 12)
     assert answered(qa) != greedy
     assert loads == [GLM]
-    assert "KNOWGLM_ANSWER_TOKENS=12 KNOWGLM_SEED=3 KNOWGLM_TEMPERATURE=1.5 KNOWGLM_TOP_P=1.0" in page.value("model-now")
+    assert "KNOWGLM_ANSWER_TOKENS=12 KNOWGLM_SEED=3 KNOWGLM_TEMPERATURE=1.5 KNOWGLM_TOP_P=1.0" in page.value(
+        "model-now"
+    )
     with pytest.raises(gr.Error, match="没有改动"):
         page.fire("model-sampling-save", "click")
 
@@ -463,6 +479,133 @@ def test_a_setting_that_does_nothing_is_named(
     settled(page, changes)
     assert qa.settings.seed is None
     assert "不起作用" not in page.value("model-now")
+
+
+# --- downloads -----------------------------------------------------------------------------------------------------
+
+
+def confirmation(page: GradioPage, model: str) -> str:
+    """Return what is asked before a model is downloaded."""
+    (tag,) = [
+        tag
+        for tag in re.findall(r"<button[^>]*>", page.value("model-catalogue"))
+        if (_attribute(tag, "action"), _attribute(tag, "model")) == ("download", model)
+    ]
+    return _attribute(tag, "confirm")
+
+
+def download(page: GradioPage, model: str = MODEL) -> None:
+    page.fire("model-catalogue", "click", {"action": "download", "model": model})
+
+
+def ended(qa: KnowledgeQA, model: str = MODEL) -> bool:
+    return all(job.ended for job in qa.jobs.of(model))
+
+
+def test_nothing_is_fetched_before_somebody_agrees_to_what_it_takes(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], hub: Hub
+) -> None:
+    asked = confirmation(opened(make_app()), "chatglm-6b-int4")
+    host = hub.url.split("/")[2]
+    assert f"从 {host} 下载 chatglm-6b-int4，还要约 3.9 GB" in asked
+    assert re.search(r"可用 \d+\.\d GB", asked)
+    assert "secret" not in asked
+    assert hub.requests == []
+
+
+@on_loopback
+def test_a_model_is_downloaded_in_the_background(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], hub: Hub
+) -> None:
+    qa = make_app()
+    hub.plan(pause_s=0.003)
+    page = opened(qa)
+    download(page)
+    until(lambda: any(job.progress and job.progress.done > 100_000 for job in qa.jobs.of(MODEL)))
+    tick(page)
+    assert re.search(
+        rf"下载 {MODEL} 进行中 取消 \d+% · model.safetensors，已有 0.00 / 0.00 GB", words(page.value("model-work"))
+    )
+    download(opened(qa))  # a second click is no second download
+    assert len(qa.jobs.of(MODEL)) == 1
+    hub.plan()
+    until(lambda: ended(qa))
+    tick(page)
+    assert f"下载 {MODEL} 完成 下载完了" in words(page.value("model-work"))
+    assert ("download", MODEL) not in buttons(page.value("model-catalogue"))
+    assert (qa.settings.model_dir / MODEL / "model.safetensors").stat().st_size > 3_000_000
+
+
+@on_loopback
+def test_a_download_is_cancelled_and_goes_on_where_it_stopped(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], hub: Hub
+) -> None:
+    qa = make_app()
+    hub.plan(pause_s=0.003)
+    page = opened(qa)
+    download(page)
+    until(lambda: any(job.progress and job.progress.done > 100_000 for job in qa.jobs.of(MODEL)))
+    page.fire("model-work", "click", {"action": "cancel", "job": qa.jobs.of(MODEL)[0].id})
+    until(lambda: ended(qa))
+    tick(page)
+    assert f"下载 {MODEL} 已取消" in words(page.value("model-work"))
+    assert "已经下载的部分都在" in words(page.value("model-work"))
+    assert f"继续下载 {MODEL}" in page.value("model-catalogue")
+    hub.plan()
+    download(page)
+    until(lambda: ended(qa))
+    assert qa.jobs.of(MODEL)[0].state == "done"
+    ranges = [one["range"] for one in hub.requests if one["file"] == "model.safetensors"]
+    assert re.fullmatch(r"bytes=[1-9]\d*-", ranges[-1])
+
+
+@on_loopback
+def test_a_hub_out_of_reach_is_an_error_with_advice(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], hub: Hub
+) -> None:
+    qa = make_app()
+    hub.plan(statuses={"": 503})
+    page = opened(qa)
+    download(page)
+    until(lambda: ended(qa))
+    tick(page)
+    said = words(page.value("model-work"))
+    assert "没有完成" in said
+    assert "HF_ENDPOINT" in said
+
+
+def test_what_is_not_in_the_catalogue_is_not_downloaded(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], hub: Hub
+) -> None:
+    page = opened(make_app())
+    for name in ("../../elsewhere", "extractive", "lexical"):
+        with pytest.raises(gr.Error, match="不在可下载的模型之列"):
+            download(page, name)
+    assert hub.requests == []
+
+
+def test_without_an_address_no_download_is_offered_and_the_tab_works(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "nonsense")
+    page = opened(make_app())
+    assert "download" not in {action for action, _ in buttons(page.value("model-catalogue"))}
+    page.fire("model-diagnose", "click")
+    assert "HF_ENDPOINT=nonsense" in words(page.value("model-doctor"))
+
+
+@on_loopback
+def test_what_the_visitor_fills_in_survives_the_end_of_a_download(
+    make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage], hub: Hub
+) -> None:
+    qa = make_app()
+    page = opened(qa)
+    download(page)
+    page.write("model-adapter", "/half/a/pa")
+    until(lambda: ended(qa))
+    tick(page)
+    assert page.value("model-adapter") == "/half/a/pa"
+    assert ("download", MODEL) not in buttons(page.value("model-catalogue"))
 
 
 # --- the doctor ----------------------------------------------------------------------------------------------------
@@ -485,7 +628,7 @@ def test_the_doctor_contacts_nobody_unless_that_is_wanted(
     page = opened(qa)
     if online:
         page.write("model-online", True)
-    first, second = page.fire("model-diagnose", "click")
+    first, _ = page.fire("model-diagnose", "click")
     assert asked == [online]
     assert "正在检查" in str(first)
     assert re.search(r"\d+ 个问题，\d+ 个提醒", words(page.value("model-doctor")))

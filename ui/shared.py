@@ -1,0 +1,28 @@
+"""What the pages of one server share, so that the same work is known in every tab and language."""
+
+from dataclasses import dataclass
+
+from service.conversing import Conversing
+from service.evaluations import Evaluations
+from service.knowledge_qa import KnowledgeQA
+from service.model_jobs import ModelChanges
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Work that goes on while pages come and go.
+
+    Attributes:
+        conversing: the answers that are being written.
+        evaluations: of lists of questions, and their reports.
+        model_changes: models that are being loaded.
+    """
+
+    conversing: Conversing
+    evaluations: Evaluations
+    model_changes: ModelChanges
+
+    @classmethod
+    def of(cls, qa: KnowledgeQA) -> "Shared":
+        """Return what the pages of an application share."""
+        return cls(Conversing(qa.conversations), Evaluations(), ModelChanges())
