@@ -43,7 +43,7 @@ def evaluate(  # noqa: PLR0913 - an option each
     as_json: Annotated[bool, typer.Option("--json", help=_help(texts.OPTION_JSON))] = False,
 ) -> None:
     """Measure, draft, or compare; exit with 1 where a floor is not reached or a report is worse."""
-    from service.evaluation import read_gates
+    from service.evaluating.evaluation import read_gates
 
     gates = fail_under or []
     read_gates(gates)  # says so now if one is wrong
@@ -73,7 +73,7 @@ def _questions(knowledge_qa: "KnowledgeQA", name: str, file: Path | None, *, kee
     """Return the file's questions, or the knowledge base's own."""
     if file is None:
         return knowledge_qa.questions(name)
-    from service.question_lists import read_questions
+    from service.evaluating.question_lists import read_questions
 
     questions = read_questions(file)
     if keep:
@@ -85,7 +85,7 @@ def _questions(knowledge_qa: "KnowledgeQA", name: str, file: Path | None, *, kee
 def _draft(knowledge_qa: "KnowledgeQA", name: str, count: int, out: Path | None, *, as_json: bool) -> None:
     """Draft questions into a file, or else into the knowledge base's own list."""
     from cli.eval_tables import questions_json
-    from service.question_lists import write_questions
+    from service.evaluating.question_lists import write_questions
 
     questions = knowledge_qa.draft_questions(name, count)
     if as_json:
@@ -99,7 +99,7 @@ def _draft(knowledge_qa: "KnowledgeQA", name: str, count: int, out: Path | None,
 
 
 def _show(evaluation: "Evaluation", out: Path | None, *, as_json: bool) -> None:
-    from service.evaluation import report_json
+    from service.evaluating.evaluation import report_json
 
     if as_json:
         _screen().json(report_json(evaluation))
@@ -122,7 +122,7 @@ def _apply(knowledge_qa: "KnowledgeQA", name: str, evaluation: "Evaluation", *, 
 
 def _compare(paths: tuple[Path, Path], gates: Sequence[str], out: Path | None, *, as_json: bool) -> None:
     from cli.eval_tables import comparison_json
-    from service.evaluation import compare, read_report
+    from service.evaluating.evaluation import compare, read_report
 
     before, after = (read_report(path) for path in paths)
     comparison = compare(before, after)
@@ -138,7 +138,7 @@ def _compare(paths: tuple[Path, Path], gates: Sequence[str], out: Path | None, *
 
 
 def _exit_under(evaluation: "Evaluation", gates: Sequence[str]) -> None:
-    from service.evaluation import failed_gates
+    from service.evaluating.evaluation import failed_gates
 
     failed = failed_gates(evaluation, gates)
     if failed:

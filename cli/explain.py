@@ -98,7 +98,7 @@ def _open(name: str) -> "KnowledgeQA":
     """Return the application; the samples are brought up to date first."""
     from cli.render import Screen
     from service.factory import build_app
-    from service.library import SAMPLES
+    from service.knowledge.library import SAMPLES
 
     knowledge_qa, screen = build_app(load_settings()), Screen(LANGUAGE)
     if name == SAMPLES:

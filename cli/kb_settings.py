@@ -9,7 +9,7 @@ from configs.environment import interface_language, load_settings
 
 if TYPE_CHECKING:
     from cli.render import Screen
-    from service.kb_settings import KnowledgeBaseSettings
+    from service.knowledge.kb_settings import KnowledgeBaseSettings
 
 LANGUAGE = interface_language()
 

@@ -15,8 +15,8 @@ from core.answers import Progress, ProgressCallback
 from core.messages import Language, Message
 
 if TYPE_CHECKING:
-    from service.doctor_machine import Check
-    from service.model_inventory import Inventory, ModelEntry
+    from service.models.doctor_machine import Check
+    from service.models.inventory import Inventory, ModelEntry
 
 _PRECISIONS = {
     "fp32": "fp32",

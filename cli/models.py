@@ -30,7 +30,7 @@ models_app = typer.Typer(help=_help(model_texts.MODELS), no_args_is_help=True, r
 def models_list(as_json: JsonOption = False) -> None:
     """List the models."""
     from cli.model_tables import inventory_json
-    from service.model_inventory import take_inventory
+    from service.models.inventory import take_inventory
 
     settings = load_settings()
     inventory = take_inventory(settings)
@@ -47,7 +47,7 @@ def models_download(
     as_json: JsonOption = False,
 ) -> None:
     """Download one model; Ctrl-C leaves what has come."""
-    from service.model_inventory import download_model, downloadable
+    from service.models.inventory import download_model, downloadable
 
     settings, screen, kinds = load_settings(), _screen(), downloadable()
     if name not in kinds:
@@ -74,7 +74,7 @@ def models_doctor(
 ) -> None:
     """Examine everything; exit with 1 where there is a problem."""
     from cli.model_tables import checks_json
-    from service.doctor import diagnose
+    from service.models.doctor import diagnose
 
     checks = diagnose(load_settings(), online=online)
     if as_json:

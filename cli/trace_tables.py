@@ -17,7 +17,7 @@ from core.documents import Chunk
 from core.grounding import Grounding
 from core.messages import Message
 from core.traces import HitChange, ReplayReport, Trace, TraceSummary
-from service.trace_json import hit_json, retrieval_json
+from service.answers.trace_json import hit_json, retrieval_json
 
 _NOTHING = "–"
 

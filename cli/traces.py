@@ -46,7 +46,7 @@ def trace_list(
 @trace_app.command("show", help=_help(trace_texts.SHOW))
 def trace_show(trace_id: IdArgument = _LAST, as_json: JsonOption = False) -> None:
     """Show one answer, stage by stage."""
-    from service.trace_json import trace_json
+    from service.answers.trace_json import trace_json
 
     knowledge_qa, screen = _open(), _screen()
     trace = knowledge_qa.trace(_chosen(trace_id, knowledge_qa))

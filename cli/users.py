@@ -13,7 +13,7 @@ from core.messages import Message
 
 if TYPE_CHECKING:
     from cli.user_tables import UserScreen
-    from service.accounts import Accounts
+    from service.people.accounts import Accounts
 
 LANGUAGE = interface_language()
 
@@ -155,7 +155,7 @@ def _tell(user: User, message: Message, *, as_json: bool) -> None:
 
 
 def _accounts() -> "Accounts":
-    from service.accounts import USERS_FILE, Accounts
+    from service.people.accounts import USERS_FILE, Accounts
 
     return Accounts(load_settings().data_dir / USERS_FILE)
 

@@ -5,10 +5,10 @@ from langchain_core.language_models import BaseChatModel
 
 from configs.environment import interface_language
 from configs.model_config import PROJECT_DIR, Settings
-from service.embedding_model import EmbeddingModel
+from service.knowledge.library import SAMPLES, Library
 from service.knowledge_qa import KnowledgeQA
-from service.language_model import LanguageModel
-from service.library import SAMPLES, Library
+from service.models.embedding_model import EmbeddingModel
+from service.models.language_model import LanguageModel
 
 
 def build_app(

@@ -15,22 +15,22 @@ from core.evaluation import Evaluation, LabelledQuestion, Origin
 from core.explanations import Explanation
 from core.messages import Language, Message
 from core.traces import ReplayReport, Trace, TraceSummary
-from service.accounts import USERS_FILE, Accounts
-from service.asking import Asking
-from service.conversations import Conversations
-from service.curation import Curation
-from service.embedding_model import EmbeddingModel
-from service.embedding_models import EmbeddingModels
-from service.indexing import Indexing
-from service.intake import Intake
+from service.answers.asking import Asking
+from service.answers.traces import TraceStore, kb_version, replay, searched_kbs
+from service.conversations.store import Conversations
+from service.evaluating.question_book import QuestionBook
 from service.jobs import Jobs
-from service.kb_settings import KnowledgeBaseSettings, Prompt
-from service.language_model import LanguageModel
-from service.library import SAMPLES, Library
-from service.model_changes import with_model_changes
-from service.question_book import QuestionBook
-from service.traces import TraceStore, kb_version, replay, searched_kbs
-from service.uploads import Uploads, accepted_suffixes
+from service.knowledge.curation import Curation
+from service.knowledge.indexing import Indexing
+from service.knowledge.intake import Intake
+from service.knowledge.kb_settings import KnowledgeBaseSettings, Prompt
+from service.knowledge.library import SAMPLES, Library
+from service.knowledge.uploads import Uploads, accepted_suffixes
+from service.models.changes import with_model_changes
+from service.models.embedding_model import EmbeddingModel
+from service.models.embedding_models import EmbeddingModels
+from service.models.language_model import LanguageModel
+from service.people.accounts import USERS_FILE, Accounts
 from vectorstores.knowledge_store import KnowledgeStore
 
 Kbs = str | Sequence[str]  # one knowledge base by its name, or several

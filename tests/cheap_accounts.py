@@ -2,7 +2,7 @@
 
 from argon2 import PasswordHasher
 
-from service.passwords import Passwords
+from service.people.passwords import Passwords
 
 GOOD = "一句 很长的：密码"
 

@@ -19,9 +19,9 @@ from core.load_errors import CorruptFile
 from core.messages import Language, literal
 from models.devices import Device
 from models.folders import FolderReport
-from service.doctor_machine import Check
-from service.model_inventory import Inventory, ModelEntry
-from service.model_jobs import DownloadTerms
+from service.models.doctor_machine import Check
+from service.models.downloads import DownloadTerms
+from service.models.inventory import Inventory, ModelEntry
 from ui.rendering import models, views
 
 SETTINGS = RetrievalSettings(top_k=5, threshold=0.4, dense_weight=0.3, passage_chars=500, context_chars=2000)
@@ -116,7 +116,7 @@ def a_catalogue(data: str, language: Language, *, may_manage: bool) -> Markup:
         return models.Row(entry, entry.name == "other", value if may_manage else "", terms if may_manage else None)
 
     rows = [row(entry) for entry in inventory.models]
-    return models.catalogue(rows, inventory.devices, may_manage=may_manage, language=language)
+    return models.catalogue(rows, inventory, may_manage=may_manage, language=language)
 
 
 def an_evaluation(data: str) -> Evaluation:

@@ -17,7 +17,9 @@ ALLOWED = {
     **{part: {"core", "analysis"} for part in PARTS},
     "service": {"core", "analysis", "configs"} | PARTS,
     "cli": {"core", "configs", "service"},
+    "ui": {"core", "configs", "service"},
     "cli_demo": {"cli"},
+    "webui": {"ui"},
 }
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "unstructured", "rapidocr", "rapidocr_onnxruntime"}
 HEAVY |= {"openai", "langchain_openai", "huggingface_hub", "sentencepiece", "safetensors", "peft"}
@@ -30,7 +32,8 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-FILES = [*sorted(path for name in ALLOWED for path in (ROOT / name).rglob("*.py")), ROOT / "cli_demo.py"]
+ENTRIES = [ROOT / "cli_demo.py", ROOT / "webui.py"]
+FILES = [*sorted(path for name in ALLOWED for path in (ROOT / name).rglob("*.py")), *ENTRIES]
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 
@@ -68,8 +71,8 @@ def test_arrows_point_down_and_siblings_never_meet(path: Path) -> None:
 
 
 @each_file
-def test_the_command_line_reads_of_the_settings_only_the_environment(path: Path) -> None:
-    if room(path) in {"cli", "cli_demo"}:
+def test_entries_read_of_the_settings_only_the_environment(path: Path) -> None:
+    if room(path) in {"cli", "cli_demo", "ui", "webui"}:
         names = {name for node in ast.walk(TREES[path]) for name in imported(node)}
         assert {name for name in names if name.startswith("configs")} <= {"configs.environment"}
 
@@ -77,6 +80,7 @@ def test_the_command_line_reads_of_the_settings_only_the_environment(path: Path)
 RUNTIMES = {  # loaded as a whole by the service once their model is wanted, with what they stand on
     "models/chatglm/": {"torch", "safetensors"},
     "models/server_": {"openai", "langchain_openai"},
+    "ui/": {"gradio"},
 }
 
 
@@ -134,8 +138,9 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     [
         ("cli.app", "torch transformers langchain_core langchain unstructured faiss numpy pandas gradio pydantic_ai"),
         ("service.factory", "torch transformers sentence_transformers unstructured faiss pandas gradio opencc"),
+        ("ui.main", "torch transformers langchain_core unstructured faiss numpy pandas gradio fastapi uvicorn"),
     ],
-    ids=["command_line", "application"],
+    ids=["command_line", "application", "web_page"],
 )
 def test_a_start_loads_only_what_it_needs(modules: str, strangers: str) -> None:
     probe = f"import sys, {modules}; print(*sorted(set({strangers.split()!r}) & set(sys.modules)))"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from core.errors import ConfigError
 from core.messages import Message
-from service.accounts import USERS_FILE, Accounts
-from service.sessions import SESSIONS_FILE, Sessions
+from service.people.accounts import USERS_FILE, Accounts
+from service.people.sessions import SESSIONS_FILE, Sessions
 from ui.login import Login
 from ui.origins import host_name
 from ui.start_errors import AddressInUse, LoginNeeded, NoAccounts

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.accounts import Accounts
-from service.sessions import Sessions
+from service.people.accounts import Accounts
+from service.people.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def serve(
 
 def _warn(qa: "KnowledgeQA", login: "Login | None", offered_as: str, *, is_direct: bool) -> None:
     """Say what is worth knowing of who may come in."""
-    from service.accounts import USERS_FILE
+    from service.people.accounts import USERS_FILE
 
     notices = []
     if login is None and offered_as:
@@ -107,7 +107,7 @@ def _prepare(qa: "KnowledgeQA") -> None:
     """Bring the samples up to date; take up what was left undone, and load models, in the background."""
     import threading
 
-    from service.library import SAMPLES
+    from service.knowledge.library import SAMPLES
 
     typer.echo(texts.READING_SAMPLES.text(LANGUAGE))
     for report in qa.refresh_samples().failed:

@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from core.conversations import Conversation
 from core.messages import Language
-from service.conversation_export import to_json, to_markdown
-from service.evaluations import Evaluations
+from service.conversations.export import to_json, to_markdown
+from service.evaluating.evaluations import Evaluations
 from service.knowledge_qa import KnowledgeQA
 from ui.bodies import small_body
 from ui.languages import language_of

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from service.conversing import Conversing
-from service.evaluations import Evaluations
+from service.conversations.conversing import Conversing
+from service.evaluating.evaluations import Evaluations
 from service.knowledge_qa import KnowledgeQA
-from service.model_jobs import ModelChanges
+from service.models.downloads import ModelChanges
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from core.accounts import User
-from service.access import guarded
-from service.accounts import Accounts
 from service.knowledge_qa import KnowledgeQA
+from service.people.access import guarded
+from service.people.accounts import Accounts
 
 if TYPE_CHECKING:
     from starlette.datastructures import State

@@ -21,8 +21,8 @@ from configs.catalogue import LLMS
 from configs.environment import load_settings
 from core.messages import Language
 from models.devices import Device
-from service.doctor_machine import Area
-from service.model_inventory import take_inventory
+from service.models.doctor_machine import Area
+from service.models.inventory import take_inventory
 
 Command = Callable[..., Any]
 MODEL, REPOSITORY = "text2vec-base-chinese", "shibing624/text2vec-base-chinese"

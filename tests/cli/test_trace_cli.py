@@ -20,8 +20,8 @@ from core.errors import TraceNotFound
 from core.grounding import Grounding, Verdict, VerdictLevel
 from core.messages import Language, Message
 from core.traces import ChangeKind, ReplayReport, Trace, TraceSummary
-from service.trace_json import read_trace
-from service.traces import TraceStore, kb_version, replay, searched_kbs
+from service.answers.trace_json import read_trace
+from service.answers.traces import TraceStore, kb_version, replay, searched_kbs
 
 App = Any
 KB = "人事 资料📚"

@@ -17,7 +17,7 @@ from core.account_errors import AccountExists, AccountNotFound, InvalidAccountNa
 from core.accounts import User
 from core.errors import KnowGLMError, KnowledgeBaseNotFound
 from core.messages import Message
-from service.accounts import USERS_FILE, Accounts
+from service.people.accounts import USERS_FILE, Accounts
 
 OTHER = "另外一句 很长的密码"
 
@@ -26,7 +26,7 @@ OTHER = "另外一句 很长的密码"
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KNOWGLM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr("service.passwords.recommended_hasher", cheap_hasher)
+    monkeypatch.setattr("service.people.passwords.recommended_hasher", cheap_hasher)
     return tmp_path / "data"
 
 

@@ -13,7 +13,7 @@ from core.errors import InvalidPrompt
 from core.evaluation import Expected, LabelledQuestion
 from core.model_errors import AnswerFailed, ModelNotFound
 from core.web_errors import WebSearchOff
-from service.kb_settings import default_threshold
+from service.knowledge.kb_settings import default_threshold
 from service.knowledge_qa import KnowledgeQA
 
 HANDBOOK = (

@@ -24,8 +24,8 @@ from core.model_errors import (
     ModelUnsupported,
 )
 from models.devices import Device
-from service.language_model import LanguageModel
-from service.model_inventory import downloadable
+from service.models.inventory import downloadable
+from service.models.language_model import LanguageModel
 
 App = Any
 KEY = "sk-very-secret"

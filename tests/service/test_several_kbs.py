@@ -15,9 +15,9 @@ from core.answers import Answer, AskOptions, Finished, Turn
 from core.asking_errors import EmbeddingsDiffer, NoKnowledgeBase
 from core.errors import ConfigError, KnowledgeBaseNotFound
 from core.model_errors import ModelNotFound
-from service.kb_settings import default_threshold
-from service.model_changes import with_model_changes
-from service.web_search import WebResult
+from service.answers.web_search import WebResult
+from service.knowledge.kb_settings import default_threshold
+from service.models.changes import with_model_changes
 
 App = Any
 HR, FINANCE = "人事", "财务"
@@ -144,7 +144,7 @@ def test_different_embeddings_are_an_error_that_says_what_to_do(
     for name in ("config.json", "model.safetensors"):
         (folder / name).touch()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("service.embedding_model.SentenceTransformerEmbeddings", Other)
+        patched.setattr("service.models.embedding_model.SentenceTransformerEmbeddings", Other)
         app.kb_settings.save(FINANCE, embedding="m3e-base")
         app.rebuild(FINANCE)
         for call in (app.search, app.ask, lambda question, kbs: app.retriever(kbs)):
@@ -210,7 +210,7 @@ def test_a_web_search_goes_beside_all_of_them(office: Callable[..., App], monkey
         def find(self, _: str) -> list[WebResult]:
             return found
 
-    monkeypatch.setattr("service.asking.build_web_search", lambda *_: Search())
+    monkeypatch.setattr("service.answers.asking.build_web_search", lambda *_: Search())
     app = office(web_search="searxng", web_search_url="http://127.0.0.1:9", embeddings=HashedEmbeddings())
     answer = asked(app, "云杉公司员工年假有几天？", mode="kb+web", overrides={"threshold": 0.0})
     assert {hit.chunk.kb for hit in answer.retrieval.hits} == {HR, FINANCE, ""}

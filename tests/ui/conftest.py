@@ -9,10 +9,10 @@ from page_visits import Site, started
 from starlette.testclient import TestClient
 
 from configs.environment import load_settings
-from service.accounts import Accounts
 from service.factory import build_app
 from service.knowledge_qa import KnowledgeQA
-from service.sessions import Sessions
+from service.people.accounts import Accounts
+from service.people.sessions import Sessions
 from ui.login import Login
 
 

@@ -9,7 +9,7 @@ from cheap_accounts import GOOD
 
 from core.account_errors import UsersFileUnusable, WeakPassword
 from core.errors import ConfigError
-from service.accounts import USERS_FILE, Accounts
+from service.people.accounts import USERS_FILE, Accounts
 from ui.doors import LOOPBACK, build_login, hosts_of, is_loopback, listen, require_names
 from ui.login import Login
 from ui.start_errors import AddressInUse, LoginNeeded, NoAccounts

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from core.account_errors import UsersFileUnusable
 from core.messages import Message
-from service.sessions import Sessions
+from service.people.sessions import Sessions
 from ui.doors import NamesAndAddresses
 from ui.gate import SESSION_COOKIE, VISITOR_COOKIE, Gate
 from ui.login import Login

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from core.account_errors import LoginFailed, UsersFileUnusable
 from core.messages import Message
-from service.login_pace import FREE_FOR_CLIENT, FREE_FOR_NAME
+from service.people.login_pace import FREE_FOR_CLIENT, FREE_FOR_NAME
 from ui.gate import SESSION_COOKIE
 from ui.login import Login
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from web_site import ROOT, Site, serving
 
 import ui.main
-from service.accounts import USERS_FILE, Accounts
+from service.people.accounts import USERS_FILE, Accounts
 from ui.serving import serve_until_ended
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]

@@ -223,7 +223,7 @@ def test_a_disk_that_is_slow_holds_up_nobody_else(
     def slow(*_: object) -> None:
         threads.append(threading.current_thread().name)
 
-    monkeypatch.setattr("service.receiving.os.fsync", slow)
+    monkeypatch.setattr("service.knowledge.receiving.os.fsync", slow)
     browser = open_site.browser()
     assert put(browser, begun(browser, kb)).status_code == 200
     assert all(name.startswith("AnyIO worker") for name in threads)

@@ -14,7 +14,7 @@ from core.documents import DocumentRecord, FileOutcome, KnowledgeBaseInfo
 from core.jobs import Job
 from core.kb_settings import KbSettingName
 from core.messages import Language, Message
-from service.library import SAMPLES
+from service.knowledge.library import SAMPLES
 from ui.rendering import views
 from ui.rendering.templates import rendered
 from ui.texts import knowledge_bases as words

@@ -15,9 +15,8 @@ from ui.texts import listings
 from ui.texts import models as words
 
 if TYPE_CHECKING:
-    from models.devices import Device
-    from service.model_inventory import ModelEntry
-    from service.model_jobs import DownloadTerms, ModelChange
+    from service.models.downloads import DownloadTerms, ModelChange
+    from service.models.inventory import Inventory, ModelEntry
 
 _EMBEDDED = "extractive"
 _GB = 1e9
@@ -68,13 +67,13 @@ def now(state: Now, *, is_changing: bool, may_manage: bool, language: Language) 
     return _view("now", language, now=state, is_changing=is_changing, may_manage=may_manage)
 
 
-def catalogue(rows: Sequence[Row], devices: "Sequence[Device]", *, may_manage: bool, language: Language) -> Markup:
+def catalogue(rows: Sequence[Row], inventory: "Inventory", *, may_manage: bool, language: Language) -> Markup:
     """Show every model: the memory that it needs, what of it is here, and what can be done with it.
 
     Args:
-        devices: those whose memory was looked at; none where that is still to be done.
+        inventory: what the rows are of, with the devices whose memory was looked at, if that is done.
     """
-    return _view("catalogue", language, rows=rows, devices=devices, may_manage=may_manage)
+    return _view("catalogue", language, rows=rows, devices=inventory.devices, may_manage=may_manage)
 
 
 def work(

@@ -27,7 +27,7 @@ from ui.rendering.templates import rendered
 from ui.texts import chat, listings, rendering
 
 if TYPE_CHECKING:
-    from service.doctor_machine import Check
+    from service.models.doctor_machine import Check
 
 _HEADING_SEPARATOR = " > "  # between the headings of a path
 

@@ -1,7 +1,7 @@
 """The chat: conversations, answers as they are written, and the source beside the answer."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -12,13 +12,14 @@ from core.conversations import Conversation, Rating
 from core.errors import KnowGLMError
 from core.evaluation import LabelledQuestion
 from core.messages import Language, Message
-from service.conversing import Conversing
+from service.conversations.conversing import Conversing
+from service.knowledge.library import SAMPLES
 from service.knowledge_qa import KnowledgeQA
-from service.library import SAMPLES
 from ui.components import LIVE, QUIET, Updates, data_of, notice, panel, refused, told
 from ui.rendering import chat as pictures
 from ui.rendering import views
 from ui.tabs.chat_beside import Beside, answer_in
+from ui.tabs.chat_choice import Choice
 from ui.texts import chat as texts
 from ui.visitors import facade_for, visitor_of
 
@@ -56,20 +57,12 @@ class ChatTab:
                 )
                 self._list = panel("conversation-list")
             with gr.Column(elem_id="talk", scale=6, min_width=300):
-                self._build_settings()
+                self._choice = Choice(self._qa, self._language)
                 with gr.Column(elem_id="scroll"):
                     self._transcript = panel("transcript")
                     self._current = panel("current", js="window.knowglm.follow(document.getElementById('scroll'));")
                 self._build_question()
             self._beside = Beside(self._qa, self._language)
-
-    def _build_settings(self) -> None:
-        with gr.Row(elem_id="talk-settings"):
-            self._kbs = gr.Dropdown(
-                [], label=self._t(texts.KNOWLEDGE_BASES), multiselect=True, elem_id="chat-kbs", scale=3
-            )
-            self._mode = gr.Dropdown([], label=self._t(texts.MODE), elem_id="chat-mode", scale=2)
-        self._status = panel("status")
 
     def _build_question(self) -> None:
         with gr.Row(elem_id="ask"):
@@ -92,10 +85,9 @@ class ChatTab:
     def _wire(self) -> None:
         telling = told(self._language)
         talk = [self._conversation, self._transcript, self._current, self._list, self._question, self._send, self._stop]
-        opened = [*talk, self._kbs, self._mode, *self._beside.widgets]
-        choice = [self._kbs, self._mode]
+        opened = [*talk, *self._choice.widgets, *self._beside.widgets]
         for event in (self._send.click, self._question.submit):
-            event(telling(self.ask), [self._question, self._conversation, *choice], talk, **QUIET)
+            event(telling(self.ask), [self._question, self._conversation, *self._choice.given], talk, **QUIET)
         self._stop.click(telling(self.stop), self._conversation, self._stop, **QUIET)
         self._transcript.click(telling(self.act), self._conversation, opened, **QUIET)
         self._beside.wire(self._conversation)
@@ -103,10 +95,9 @@ class ChatTab:
         self._list.click(telling(self.choose), [self._conversation, self._search], opened, **QUIET)
         searched = [self._conversation, self._search]
         self._search.change(telling(self.find), searched, self._list, **LIVE)  # `input` is deaf to IMEs and pasting
-        for change in (self._kbs.input, self._mode.input):
-            change(telling(self.settle), [self._conversation, *choice], self._status, **LIVE)
-        self.on_load = {"fn": telling(self.load), "outputs": [*opened, self._status]}
-        self.on_select = {"fn": telling(self.refresh), "inputs": choice, "outputs": [*choice, self._status]}
+        self._choice.wire(self._conversation)
+        self.on_load: dict[str, Any] = {"fn": telling(self.load), "outputs": opened}
+        self.on_select = self._choice.on_select
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -119,8 +110,10 @@ class ChatTab:
             return
         if not kbs and mode in _OF_KNOWLEDGE_BASES:
             raise refused(self._t(texts.NO_KNOWLEDGE_BASE))
-        if not conversation_id:
-            conversation_id = self._qa.conversations.create(owner, tuple(kbs), mode)
+        if conversation_id:  # may still name a knowledge base that is gone
+            self._qa.conversations.choose(owner, conversation_id, kbs=kbs, mode=mode)
+        else:
+            conversation_id = self._qa.conversations.create(owner, kbs, mode)
         yield from self._answered(owner, conversation_id, question, request)
 
     def stop(self, conversation_id: str) -> Updates:
@@ -215,8 +208,7 @@ class ChatTab:
         """Open the page: at the conversation that its address names, else at a new one."""
         id, owner = request.query_params.get("c", ""), visitor_of(request).owner
         known = {summary.id for summary in self._qa.conversations.list(owner)}
-        opened = self._opened(owner, id if id in known else "", request)
-        return {**opened, self._status: self._stated(opened[self._kbs]["value"], request)}
+        return self._opened(owner, id if id in known else "", request)
 
     def new(self, request: gr.Request) -> Updates:
         """Begin a conversation; it is kept once something is asked."""
@@ -244,52 +236,17 @@ class ChatTab:
         """List the conversations in which something occurs."""
         return {self._list: self._listed(visitor_of(request).owner, conversation_id, query)}
 
-    def settle(self, conversation_id: str, kbs: list[str], mode: AskMode, request: gr.Request) -> Updates:
-        """Keep with the conversation what it asks, and say what there is to know about that."""
-        if conversation_id:
-            self._qa.conversations.choose(visitor_of(request).owner, conversation_id, kbs=tuple(kbs), mode=mode)
-        return {self._status: self._stated(kbs, request)}
-
-    def refresh(self, kbs: list[str], mode: AskMode | None, request: gr.Request) -> Updates:
-        """Bring up to date what other tabs may have changed: the knowledge bases and the model."""
-        if mode is None:  # selected with the page itself, which is still to be loaded
-            return {self._status: gr.skip()}
-        return {**self._chosen(kbs, mode, request), self._status: self._stated(kbs, request)}
-
     def _opened(self, owner: str, id: str, request: gr.Request) -> Updates:
         conversation = self._qa.conversations.load(owner, id) if id else None
         kbs, mode = (conversation.kbs, conversation.mode) if conversation else ((SAMPLES,), "kb")
         return {
-            **self._chosen(kbs, mode, request),
+            **self._choice.of(kbs, mode, request),
             self._conversation: id,
             self._transcript: self._transcribed(conversation) if conversation else pictures.welcome(self._language),
             self._current: Markup(""),
             self._list: self._listed(owner, id),
             **self._beside.closed(),
         }
-
-    def _chosen(self, kbs: Sequence[str], mode: AskMode, request: gr.Request) -> Updates:
-        names = [info.name for info in facade_for(self._qa, request).knowledge_bases() if not info.is_damaged]
-        modes = self._modes()
-        return {
-            self._kbs: gr.update(choices=names, value=[kb for kb in kbs if kb in names]),
-            self._mode: gr.update(
-                choices=[(self._t(texts.MODES[one]), one) for one in modes], value=mode if mode in modes else "kb"
-            ),
-        }
-
-    def _modes(self) -> list[AskMode]:
-        modes: list[AskMode] = ["kb", "retrieval"]
-        if self._qa.model_in_force != "extractive":
-            modes.append("chat")
-        if self._qa.settings.web_search != "off":
-            modes += ["web", "kb+web"]
-        return modes
-
-    def _stated(self, kbs: Sequence[str], request: gr.Request) -> Markup:
-        qa = facade_for(self._qa, request)
-        notices = list(dict.fromkeys(notice for kb in kbs for notice in qa.notices(kb)))
-        return pictures.status(qa.model_in_force, notices, language=self._language)
 
     def _listed(self, owner: str, current: str, query: str = "") -> Markup:
         summaries = self._qa.conversations.list(owner, query)

@@ -8,7 +8,7 @@ import gradio as gr
 from core.kb_settings import KbSettingName, KbSettings, SettingInForce
 from core.messages import Language, Message
 from service.knowledge_qa import KnowledgeQA
-from service.model_inventory import ModelEntry, take_inventory
+from service.models.inventory import ModelEntry, take_inventory
 from ui.components import QUIET, Updates, data_of, notice, panel, told
 from ui.rendering import knowledge_bases as pictures
 from ui.texts import knowledge_bases as texts

@@ -10,8 +10,8 @@ from core.accounts import normal_name
 from core.documents import KnowledgeBaseInfo
 from core.errors import KnowGLMError
 from core.messages import Language, Message
+from service.knowledge.library import SAMPLES
 from service.knowledge_qa import KnowledgeQA
-from service.library import SAMPLES
 from ui.components import QUIET, Updates, data_of, notice, panel, refused, told
 from ui.rendering import knowledge_bases as pictures
 from ui.tabs.kb_chunks import Chunks

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import gradio as gr
 
 from core.messages import Language
-from service.doctor import diagnose
 from service.knowledge_qa import KnowledgeQA
+from service.models.doctor import diagnose
 from ui.components import QUIET, Updates, panel, told
 from ui.rendering import models as pictures
 from ui.rendering import views

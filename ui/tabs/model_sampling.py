@@ -7,7 +7,7 @@ import gradio as gr
 
 from core.messages import Language, Message
 from service.knowledge_qa import KnowledgeQA
-from service.model_sampling import SAMPLING_SETTINGS, limits
+from service.models.sampling import SAMPLING_SETTINGS, limits
 from ui.components import QUIET, Updates, refused, told
 from ui.texts import models as texts
 from ui.visitors import facade_for

@@ -8,8 +8,8 @@ import gradio as gr
 
 from core.messages import Language, Message
 from service.knowledge_qa import KnowledgeQA
-from service.model_choices import PrecisionChoice, changes_to, device_names, precisions, runnable, value_of
-from service.model_inventory import Inventory, take_inventory
+from service.models.choices import PrecisionChoice, changes_to, device_names, precisions, runnable, value_of
+from service.models.inventory import Inventory, take_inventory
 from ui.components import QUIET, Updates, panel, refused, told
 from ui.rendering import models as pictures
 from ui.texts import models as texts

@@ -10,8 +10,8 @@ from core.answers import ProgressCallback
 from core.jobs import Job
 from core.messages import Language, Message
 from service.knowledge_qa import KnowledgeQA
-from service.model_inventory import downloadable
-from service.model_jobs import ModelChanges, start_download
+from service.models.downloads import ModelChanges, start_download
+from service.models.inventory import downloadable
 from ui.components import QUIET, Updates, data_of, panel, refused, told
 from ui.rendering import models as pictures
 from ui.texts import models as texts

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from core.errors import ConfigError
 from core.messages import Language, Message
 from service.knowledge_qa import KnowledgeQA
-from service.model_choices import (
+from service.models.choices import (
     adapter_in_force,
     as_variables,
     changed_settings,
@@ -19,8 +19,8 @@ from service.model_choices import (
     runnable,
     value_of,
 )
-from service.model_inventory import Inventory, ModelEntry, downloadable, take_inventory
-from service.model_jobs import DownloadTerms, ModelChanges, download_terms
+from service.models.downloads import DownloadTerms, ModelChanges, download_terms
+from service.models.inventory import Inventory, ModelEntry, downloadable, take_inventory
 from ui.components import QUIET, Updates, data_of, panel, told
 from ui.rendering import models as pictures
 from ui.tabs.model_doctor import Doctor
@@ -113,7 +113,7 @@ class ModelsTab:
             )
             for entry in inventory.models
         ]
-        return pictures.catalogue(rows, inventory.devices, may_manage=may_manage, language=self._language)
+        return pictures.catalogue(rows, inventory, may_manage=may_manage, language=self._language)
 
     def _terms(self, entry: ModelEntry) -> DownloadTerms | None:
         """Return what a download takes; none where there is nothing to download, or no address to download from."""

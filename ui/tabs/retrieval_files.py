@@ -6,9 +6,9 @@ from urllib.parse import quote, urlencode
 
 from core.load_errors import MissingFile
 from core.messages import Message
-from service.evaluations import Evaluations, ReportKind
+from service.evaluating.evaluations import Evaluations, ReportKind
+from service.evaluating.question_book import ListKind
 from service.knowledge_qa import KnowledgeQA
-from service.question_book import ListKind
 from ui.texts import retrieval_test as texts
 
 _MEDIA_TYPES = {

@@ -11,7 +11,7 @@ from core.answers import Progress
 from core.errors import KnowGLMError
 from core.evaluation import Evaluation
 from core.messages import Language, Message
-from service.evaluations import Evaluations
+from service.evaluating.evaluations import Evaluations
 from service.knowledge_qa import KnowledgeQA
 from ui.components import QUIET, Updates, data_of, notice, panel, refused, told
 from ui.rendering import views

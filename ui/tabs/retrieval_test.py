@@ -9,9 +9,9 @@ from markupsafe import Markup
 from core.answers import Hit, Retrieval
 from core.errors import KnowGLMError
 from core.messages import Language, Message
-from service.evaluations import Evaluations
+from service.evaluating.evaluations import Evaluations
+from service.knowledge.library import SAMPLES
 from service.knowledge_qa import KnowledgeQA
-from service.library import SAMPLES
 from ui.components import LIVE, QUIET, Updates, data_of, panel, refused, told
 from ui.rendering import views
 from ui.rendering.templates import rendered

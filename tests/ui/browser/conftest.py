@@ -13,6 +13,7 @@ from web_site import Site, chromium, serving
 
 PATIENCE_MS = 20_000
 
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     own = [item for item in items if Path(item.path).parent == Path(__file__).parent]
     if own and (missing := _missing()):

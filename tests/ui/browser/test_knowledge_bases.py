@@ -113,7 +113,13 @@ def test_a_folder_keeps_its_names_and_what_cannot_be_taken_says_why(
     with serving(tmp_path / "data", KNOWGLM_MAX_FILE_MB="1") as site:
         page = visit(site.url)
         create_kb(page, "整个文件夹")
-        write({"资料/财务/报销.md": "发票须在 30 天内提交。", "资料/人事/报销.md": "人事也有报销。", "资料/.DS_Store": "x"})
+        write(
+            {
+                "资料/财务/报销.md": "发票须在 30 天内提交。",
+                "资料/人事/报销.md": "人事也有报销。",
+                "资料/.DS_Store": "x",
+            }
+        )
         page.set_input_files("#kb-dropzone input[name=folder]", tmp_path / "files" / "资料")
         row(page, "#file-table", "资料/财务/报销.md").wait_for()
         row(page, "#file-table", "资料/人事/报销.md").wait_for()
@@ -124,7 +130,9 @@ def test_a_folder_keeps_its_names_and_what_cannot_be_taken_says_why(
             write({"程序.exe": "MZ", "太大.txt": "大" * 400_000, "空.md": "", "合适.txt": "门禁卡丢了找行政。"}),
         )
         row(page, "#file-table", "合适.txt").wait_for()
-        left = {item.locator("bdi").inner_text(): item.inner_text() for item in page.locator(".uploads .queue li").all()}
+        left = {
+            item.locator("bdi").inner_text(): item.inner_text() for item in page.locator(".uploads .queue li").all()
+        }
         assert left.keys() == {"程序.exe", "太大.txt", "空.md"}
         assert "不支持这种格式" in left["程序.exe"]
         assert "1 MB" in left["太大.txt"]
@@ -175,9 +183,7 @@ def test_an_edited_chunk_answers_and_a_disabled_one_does_not(
     assert "八元" in answered(chat, 3).locator(".answer").inner_text()
 
 
-def test_a_splitting_is_looked_at_before_it_is_used(
-    site: Site, visit: Visit, write: Callable[..., list[Path]]
-) -> None:
+def test_a_splitting_is_looked_at_before_it_is_used(site: Site, visit: Visit, write: Callable[..., list[Path]]) -> None:
     page = visit(site.url)
     create_kb(page, "切分")
     upload(page, write({"长文.md": "".join(f"第 {n} 条规定说的是第 {n} 件事。" for n in range(40))}))

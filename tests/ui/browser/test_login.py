@@ -9,7 +9,7 @@ import pytest
 from web_pages import answered, ask, open_tab
 from web_site import Site, serving
 
-from service.accounts import USERS_FILE, Accounts
+from service.people.accounts import USERS_FILE, Accounts
 
 Visit = Callable[..., Any]
 PASSWORDS = {"管理员": "correct horse battery", "读者": "又 一匹 正确的马"}

@@ -10,8 +10,8 @@ from gradio_page import GradioPage, built
 
 from core.accounts import User
 from core.messages import Language
+from service.knowledge.library import SAMPLES
 from service.knowledge_qa import KnowledgeQA
-from service.library import SAMPLES
 from ui.tabs.knowledge_bases import KnowledgeBasesTab
 
 Open = Callable[..., GradioPage]

@@ -24,9 +24,9 @@ from core.accounts import LOCAL_ADMIN, User
 from core.answers import AskOptions, Delta, Finished
 from core.messages import Language
 from models.devices import Device
-from service import language_model
 from service.knowledge_qa import KnowledgeQA
-from service.model_jobs import ModelChanges
+from service.models import language_model
+from service.models.downloads import ModelChanges
 from ui.tabs.models import ModelsTab
 
 GLM, CAUSAL = "chatglm-6b", "qwen2.5-1.5b-instruct"
@@ -172,7 +172,7 @@ def test_the_catalogue_says_what_each_model_needs_and_what_fits(
     qa: KnowledgeQA, opened: Callable[..., GradioPage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = Device("cpu", "CPU", 8.0, 16.0, bf16=True)
-    monkeypatch.setattr("service.model_inventory.find_devices", lambda _: [small])
+    monkeypatch.setattr("service.models.inventory.find_devices", lambda _: [small])
     page = opened(qa)
     said = words(page.value("model-catalogue"))
     assert "CPU：内存可用 8.0 / 16.0 GB" in said

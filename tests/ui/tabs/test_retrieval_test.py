@@ -15,8 +15,8 @@ from core.accounts import User
 from core.answers import AskOptions, Finished
 from core.evaluation import LabelledQuestion
 from core.messages import Language
-from service.conversing import Conversing
-from service.evaluations import Evaluations
+from service.conversations.conversing import Conversing
+from service.evaluating.evaluations import Evaluations
 from service.knowledge_qa import KnowledgeQA
 from ui.tabs.chat import ChatTab
 from ui.tabs.retrieval_sliders import SCALES

@@ -19,10 +19,10 @@ from core.answers import Progress
 from core.evaluation import Evaluation, Expected, LabelledQuestion
 from core.load_errors import MissingFile
 from core.messages import Language
-from service.evaluation import read_report
-from service.evaluations import Evaluations
+from service.evaluating.evaluation import read_report
+from service.evaluating.evaluations import Evaluations
+from service.evaluating.question_book import ListKind
 from service.knowledge_qa import KnowledgeQA
-from service.question_book import ListKind
 from ui.tabs import retrieval_files
 from ui.tabs.retrieval_test import RetrievalTestTab
 
