@@ -49,7 +49,7 @@ def build_server(qa: KnowledgeQA, *, login: Login | None, hosts: Container[str] 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        shared.evaluations.close()
+        shared.close()
         if login:
             login.sessions.shut()
 

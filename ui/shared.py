@@ -26,3 +26,8 @@ class Shared:
     def of(cls, qa: KnowledgeQA) -> "Shared":
         """Return what the pages of an application share."""
         return cls(Conversing(qa.conversations), Evaluations(), ModelChanges())
+
+    def close(self) -> None:
+        """End the work; before the application is closed."""
+        self.model_changes.close()
+        self.evaluations.close()

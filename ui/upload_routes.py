@@ -28,6 +28,7 @@ class UploadRoutes:
             Route("/uploads", refusing(self._begin, language), methods=["POST"]),
             Route("/uploads/{batch}", refusing(self._receive, language), methods=["PUT"]),
             Route("/uploads/{batch}", refusing(self._finish, language), methods=["POST"]),
+            Route("/uploads/{batch}", refusing(self._give_up, language), methods=["DELETE"]),
         ]
 
     async def _begin(self, request: Request) -> Response:
@@ -46,6 +47,12 @@ class UploadRoutes:
 
     async def _finish(self, request: Request) -> Response:
         return JSONResponse({"job": await run_in_threadpool(self._finished, request)})
+
+    async def _give_up(self, request: Request) -> Response:
+        """Delete what has been sent of an upload."""
+        batch = request.path_params["batch"]
+        await run_in_threadpool(self._qa.uploads.give_up, batch, visitor_of(request).owner)
+        return JSONResponse({"batch": batch})
 
     def _begun(self, request: Request) -> str:
         kb, facade = request.query_params.get("kb", ""), facade_for(self._qa, request)

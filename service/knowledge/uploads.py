@@ -211,6 +211,16 @@ class Uploads:
             found.lock.release()
         shutil.rmtree(found.folder, ignore_errors=True)
 
+    def give_up(self, batch: str, owner: str) -> None:
+        """Delete an upload that is not complete.
+
+        Raises:
+            UploadNotFound: the owner has no such upload, or it is complete and on its way into the knowledge base.
+        """
+        with self._lock:
+            self._open_batch(batch, owner)
+            self.discard(batch, owner)
+
     def close(self) -> None:
         """Forget every upload; the complete ones are there for whoever opens the folder next."""
         with self._lock:

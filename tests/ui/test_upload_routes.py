@@ -74,6 +74,24 @@ def test_finishing_twice_starts_one_job(open_site: Site, served: KnowledgeQA, kb
     assert len([job for job in served.jobs.of(kb) if job.id == batch]) == 1
 
 
+def test_an_upload_that_is_given_up_leaves_nothing_but_not_one_that_is_complete(
+    open_site: Site, served: KnowledgeQA, kb: str
+) -> None:
+    browser = open_site.browser()
+    batch = begun(browser, kb)
+    put(browser, batch)
+    folder = served.settings.data_dir / ".uploads" / batch
+    assert folder.is_dir()
+    assert open_site.browser().delete(f"/uploads/{batch}").status_code == 404  # somebody else
+    assert browser.delete(f"/uploads/{batch}").status_code == 200
+    assert not folder.exists()
+    complete = begun(browser, kb)
+    put(browser, complete)
+    browser.post(f"/uploads/{complete}")
+    assert browser.delete(f"/uploads/{complete}").status_code == 404
+    assert ended(served, complete).state == "done"
+
+
 def test_several_files_at_once(open_site: Site, served: KnowledgeQA, kb: str) -> None:
     browser = open_site.browser()
     batch = begun(browser, kb)

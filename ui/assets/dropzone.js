@@ -178,7 +178,8 @@
       };
       await Promise.all(Array.from({ length: PARALLEL }, lane));
       if (this.stopping.signal.aborted) {
-        for (const row of waiting) if (row.is === "received") row.become("cancelled"); // what is not completed is dropped
+        for (const row of waiting) if (row.is === "received") row.become("cancelled");
+        await request("DELETE", `/uploads/${batch}`, this.texts);
       } else if (waiting.some((row) => row.is === "received")) {
         this.completed(await request("POST", `/uploads/${batch}`, this.texts));
       }

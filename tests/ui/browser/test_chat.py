@@ -131,6 +131,11 @@ def test_an_answer_can_be_stopped_while_it_is_written(tmp_path: Path, visit: Vis
             page.wait_for_selector(".welcome")
             ask(page, "ChatGLM-6B 有多少参数？")
             page.locator("#current .answer >> text=字字").wait_for()
+            other = visit(site.url)
+            other.wait_for_selector(".welcome")
+            ask(other, "ChatGLM-6B 有多少参数？")
+            other.locator("#current .answer >> text=字字").wait_for()  # while the first goes on (LC#333, LC#1787)
+            assert page.locator("#current .answer").count() == 1
             page.click("#stop")
             page.wait_for_selector(".exchange.stopped")
             assert "字字" in page.inner_text(".exchange.stopped .answer")
