@@ -184,7 +184,7 @@ def test_threads_and_processes_never_take_each_others_place(tmp_path: Path) -> N
         "for _ in range(60): print(store.save(t.a_trace()))"
     )
     arguments = [sys.executable, "-c", program, str(tmp_path / ".traces")]
-    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "service")))
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "service" / "answers")))
     environment = os.environ | {"PYTHONPATH": path}
     with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as other:
         with ThreadPoolExecutor(8) as pool:

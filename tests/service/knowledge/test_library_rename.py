@@ -364,7 +364,7 @@ def test_while_it_is_renamed_again_and_again_others_find_it_under_one_name_or_th
 def test_a_program_that_died_while_it_renamed_is_no_obstacle(library: Library, tmp_path: Path) -> None:
     library.create("旧")
     script = (
-        "import os, sys; from pathlib import Path; from service import library;"
+        "import os, sys; from pathlib import Path; from service.knowledge import library;"
         "library.write_name = lambda *_: os.kill(os.getpid(), 9);"
         "data = Path(sys.argv[1]); library.Library(data, data, {}).rename('旧', '新')"
     )
