@@ -6,6 +6,12 @@ from typing import Any
 DONE = ".exchange.done"
 
 
+def log_in(page: Any, name: str, password: str) -> None:
+    page.fill("[name=user]", name)
+    page.fill("[name=password]", password)
+    page.click("main button")
+
+
 def open_tab(page: Any, name: str) -> None:
     """Turn to a tab by what stands on it."""
     page.get_by_role("tab", name=name, exact=True).click()

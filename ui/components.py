@@ -21,7 +21,7 @@ _TITLE = "KnowGLM"  # of a message; Gradio's own is English
 _LOG = logging.getLogger("knowglm.ui")
 
 Updates = dict[Any, Any]
-QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 """Of an event whose handler shows by itself how far it is; as many at once as the server has room for."""
 LIVE: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 """Of an event that may come again while its handler runs: the last one is not lost."""

@@ -86,7 +86,8 @@ const knowglm = {
     scroller.addEventListener("scroll", () => {
       atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
     });
-    new MutationObserver(() => atEnd && scroller.scrollTo(0, scroller.scrollHeight)).observe(scroller, {
+    const end = () => (scroller.querySelector(".welcome") ? 0 : scroller.scrollHeight);
+    new MutationObserver(() => atEnd && scroller.scrollTo(0, end())).observe(scroller, {
       childList: true, subtree: true, characterData: true,
     });
   },
@@ -96,6 +97,12 @@ const knowglm = {
   const chosen = localStorage.getItem("knowglm-theme");
   if (chosen) document.body.classList.toggle("dark", chosen === "dark");
   document.documentElement.lang = window.location.pathname.startsWith("/en") ? "en" : "zh-CN";
+  // The chat fills the window below what stands above it, which is as high as its texts make it.
+  const measure = () => {
+    const top = document.querySelector("#chat")?.getBoundingClientRect().top;
+    if (top) document.documentElement.style.setProperty("--chat-top", `${Math.round(top + window.scrollY)}px`);
+  };
+  new ResizeObserver(measure).observe(document.body);
   new MutationObserver(knowglm.remember).observe(document.body, { childList: true, subtree: true });
 }
 window.knowglm = knowglm;

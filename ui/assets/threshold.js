@@ -31,7 +31,7 @@ window.knowglm.threshold = (element, trigger) => {
     const unit = Number(handle.getAttribute("aria-valuemax")) > 1 ? 100 : 1;
     handle.setAttribute("aria-valuenow", Math.round(value * 100) / 100 * unit);
     handle.setAttribute("aria-valuetext", share);
-    handle.textContent = handle.textContent.replace(/\d+%/, share);
+    handle.textContent = handle.textContent.replace(/[\d.]+%/, share);
   }
 
   function ask(line) {

@@ -32,6 +32,11 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{share:.0%}"
 
 
+def fine_percent(share: float) -> str:
+    """Return a share (0–1) as percent with one decimal at most, as fine as settings are chosen."""
+    return f"{share:.1%}".replace(".0%", "%")
+
+
 def size(count: int) -> str:
     """Return a number of bytes in KB, rounded up, or in MB; 1024 of the smaller unit each."""
     return f"{math.ceil(count / _KB)} KB" if count < _KB * _KB else f"{count / _KB / _KB:.1f} MB"

@@ -31,6 +31,7 @@ class Now:
         is_loaded: it is in memory.
         adapter: name of the adapter that the settings want; empty for none.
         has_adapter: the model that is loaded says that it has it.
+        notices: what the visitor should know; the first one says of the embedded mode why it is in force.
         variables: what would keep the changes that were made; empty where there were none.
     """
 
@@ -45,6 +46,18 @@ class Now:
     def is_embedded(self) -> bool:
         """Whether no language model writes the answers."""
         return self.model == _EMBEDDED
+
+    @property
+    def headline(self) -> Message:
+        """What writes the answers, in a sentence."""
+        if not self.is_embedded:
+            return words.RUNS.filled(model=self.model)
+        return self.notices[0] if self.notices else words.RUNS_EMBEDDED
+
+    @property
+    def remarks(self) -> Sequence[Message]:
+        """The notices that the headline does not give."""
+        return self.notices[1:] if self.is_embedded else self.notices
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for show in (formats.excerpt, formats.percent, formats.size, formats.local_time):
+    for show in (formats.excerpt, formats.percent, formats.fine_percent, formats.size, formats.local_time):
         environment.filters[show.__name__] = show
     return environment
 

@@ -108,8 +108,8 @@ def _written(exchange: Exchange, language: Language, *, is_quoted: bool) -> Mark
     if answer is None:
         is_partial = exchange.state == "writing"
         return answer_html(exchange.text, (), (), language=language, is_partial=is_partial, is_quoted=is_quoted)
-    verdicts = answer.grounding.verdicts if answer.grounding else ()
     is_quoted = answer.mode != "llm"
+    verdicts = answer.grounding.verdicts if answer.grounding and not is_quoted else ()  # a quote needs no check mark
     return answer_html(answer.text, answer.citations, verdicts, language=language, is_quoted=is_quoted)
 
 

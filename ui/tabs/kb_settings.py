@@ -11,6 +11,7 @@ from service.knowledge_qa import KnowledgeQA
 from service.models.inventory import ModelEntry, take_inventory
 from ui.components import QUIET, Updates, data_of, notice, panel, told
 from ui.rendering import knowledge_bases as pictures
+from ui.rendering.formats import fine_percent
 from ui.texts import knowledge_bases as texts
 from ui.visitors import facade_for, visitor_of
 
@@ -109,7 +110,7 @@ class KbSettingsForm:
             return one.value
         value = getattr(saved, one.name)
         if one.name in _SHARES:
-            return "" if value is None else _percent(value)
+            return "" if value is None else fine_percent(value)
         return value if one.name in _COUNTS else value or ""
 
     def _info(self, one: SettingInForce) -> str:
@@ -126,7 +127,7 @@ class KbSettingsForm:
 
     def _shown(self, name: KbSettingName, value: Any) -> str:
         if name in _SHARES:
-            return _percent(value)
+            return fine_percent(value)
         return self._t(texts.LEXICAL) if value == _LEXICAL else str(value)
 
     def _embeddings(self, saved: KbSettings) -> list[tuple[str, str]]:
@@ -145,10 +146,6 @@ class KbSettingsForm:
 def _is_here(entry: ModelEntry) -> bool:
     """Tell whether a knowledge base can name it as its embedding."""
     return entry.state == "built_in" or (bool(entry.spec.repository) and entry.state == "complete")
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.4g}%"
 
 
 def _is_empty(name: KbSettingName, value: Any) -> bool:

@@ -108,7 +108,7 @@ class ModelsTab:
             pictures.Row(
                 entry,
                 is_loaded=loaded and entry == inventory.configured("llm"),
-                value=value_of(entry) if may_manage and entry in here else "",
+                value=value_of(entry) if may_manage and entry in here and not _is_all_there(entry) else "",
                 terms=self._terms(entry) if may_manage else None,
             )
             for entry in inventory.models
@@ -143,6 +143,11 @@ class ModelsTab:
         """Change the language model in the background; answers that are being written come to their end first."""
         qa = facade_for(self._qa, request)
         return self._work.change(about, lambda progress: qa.use_model(progress, wait=True, **changes), request)
+
+
+def _is_all_there(entry: ModelEntry) -> bool:
+    """Tell whether a model writes the answers that has nothing to load."""
+    return entry.in_force and entry.state == "built_in"
 
 
 def _may_manage(request: gr.Request) -> bool:

@@ -86,6 +86,8 @@ class SettingsPart:
         in_force = qa.retrieval_settings(kbs)
         said = notes(qa, kbs, self._qa.settings.model_fields_set, self._language)
         shown = {**self.a.showing(asdict(in_force), said), **self.b.showing(asdict(in_force), said)}
+        for sliders in (self.a, self.b):
+            shown[sliders.of["dense_weight"]]["visible"] = _has_vectors(qa, kbs)
         return {self._loaded: in_force, **saving, **shown}
 
     def refreshed(self, given: Given, kbs: Sequence[str], request: gr.Request) -> Updates:
@@ -156,3 +158,8 @@ class SettingsPart:
 
     def _t(self, message: Message, **values: Any) -> str:
         return message.text(self._language, **values)
+
+
+def _has_vectors(qa: KnowledgeQA, kbs: Sequence[str]) -> bool:
+    """Tell whether any of some knowledge bases has a dense leg, whose share can be chosen."""
+    return any(info.embedding not in ("", "lexical") for info in qa.knowledge_bases() if info.name in kbs)

@@ -11,6 +11,7 @@ from core.kb_settings import Origin
 from core.messages import Language
 from service.knowledge_qa import KnowledgeQA
 from ui.components import Updates
+from ui.rendering.formats import fine_percent
 from ui.texts import retrieval_test as texts
 
 
@@ -38,7 +39,7 @@ class Scale:
 
     def text(self, value: float) -> str:
         """Return a value as people read it."""
-        return f"{value:.1%}".replace(".0%", "%") if self.unit < 1 else f"{value:.0f}"
+        return fine_percent(value) if self.unit < 1 else f"{value:.0f}"
 
 
 SCALES: Mapping[str, Scale] = {

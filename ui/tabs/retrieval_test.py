@@ -72,6 +72,7 @@ class RetrievalTestTab:
         )
         with gr.Row(elem_id="test-columns"):
             with gr.Column(elem_id="test-settings", scale=2, min_width=260):
+                gr.HTML(rendered("test_fold.html", self._language, texts=texts), elem_id="test-fold")
                 self._settings.build()
             with gr.Column(elem_id="test-found", scale=5, min_width=300):
                 self._results = panel("test-results", js=_THRESHOLD_LINE)
@@ -188,8 +189,9 @@ class RetrievalTestTab:
 
     def choose(self, given: Given, request: gr.Request) -> Updates:
         """Search other knowledge bases, with what is in force for them."""
-        updates = self._after(given, self._settings.opened(given[self._kbs], request), request)
-        return {**updates, **self._questions.listed(given[self._kbs], request)}
+        updates = self._settings.opened(given[self._kbs], request)
+        updates |= self._questions.listed(given[self._kbs], request)
+        return self._after_choice(given, updates, request)
 
     def refresh(self, given: Given, request: gr.Request) -> Updates:
         """Open the tab: at the samples, or as it was, with what other tabs may have changed."""
@@ -201,8 +203,7 @@ class RetrievalTestTab:
             **self._settings.refreshed(given, kbs, request),
             **self._questions.listed(kbs, request),
         }
-        has_results = bool(given[self._question].strip())  # if not, somebody may be typing the first letters now
-        return self._after(given, updates, request) if has_results else updates
+        return self._after_choice(given, updates, request)
 
     def apply(self, given: Given, request: gr.Request) -> Updates:
         """Save with the knowledge base the settings that are tried, for the chat and everything else."""
@@ -211,6 +212,10 @@ class RetrievalTestTab:
     def reset(self, given: Given, request: gr.Request) -> Updates:
         """Go back to the application's settings."""
         return self._after(given, self._settings.reset(given[self._kbs], request), request)
+
+    def _after_choice(self, given: Given, updates: Updates, request: gr.Request) -> Updates:
+        """Do as `_after` does where there is a question; if not, somebody may be typing its first letters now."""
+        return self._after(given, updates, request) if given[self._question].strip() else updates
 
     def _names(self, request: gr.Request) -> list[str]:
         return [info.name for info in facade_for(self._qa, request).knowledge_bases() if not info.is_damaged]

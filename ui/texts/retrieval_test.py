@@ -15,6 +15,7 @@ TYPE_A_QUESTION = Message("输入一个问题，这里列出全部候选段落�
 CHOOSE_KB = Message("先选一个知识库。", "Choose a knowledge base first.")
 
 # --- settings ---
+SETTINGS = Message("检索设置", "Retrieval settings")
 SETTINGS_A = Message("设置一", "Settings A")
 SETTINGS_B = Message("设置二", "Settings B")
 COMPARE = Message("与另一组设置对照", "Compare with other settings")

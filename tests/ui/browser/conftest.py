@@ -61,7 +61,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         site = url.split("/")[2]
         page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
-        page.on("request", lambda request: _is_foreign(request.url, site) and troubles.append(f"loads {request.url}"))
+        page.on("request", lambda request: troubles.extend(_foreign(request.url, site)))
         page.goto(url)
         return page
 
@@ -71,5 +71,5 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     assert troubles == []
 
 
-def _is_foreign(url: str, site: str) -> bool:
-    return not url.startswith(("data:", "blob:")) and url.split("/")[2] != site
+def _foreign(url: str, site: str) -> list[str]:
+    return [] if url.startswith(("data:", "blob:")) or url.split("/")[2] == site else [f"loads {url}"]

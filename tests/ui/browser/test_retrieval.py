@@ -63,7 +63,10 @@ def rules(site: Site, visit: Visit, tmp_path: Path) -> Callable[[str], Any]:
         upload(page, [tmp_path / "停车.md"])
         open_tab(page, "检索测试")
         page.wait_for_selector("#test-question :enabled")
+        page.click("#test-kbs .token-remove")
+        page.locator("#test-apply").wait_for(state="hidden")  # only one knowledge base can be saved to
         choose(page, "#test-kbs", name)
+        page.locator("#test-apply").wait_for()
         return page
 
     return open_at

@@ -6,7 +6,7 @@ import pytest
 from edge_texts import EDGE_TEXTS
 
 from core.documents import Chunk
-from ui.rendering.formats import excerpt, local_time, percent, place, size, visible
+from ui.rendering.formats import excerpt, fine_percent, local_time, percent, place, size, visible
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,13 @@ from ui.rendering.formats import excerpt, local_time, percent, place, size, visi
 )
 def test_percentages_are_whole(share: float | None, shown: str) -> None:
     assert percent(share) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.0, "0%"), (0.3199, "32%"), (0.3194, "31.9%"), (0.1, "10%"), (1.0, "100%")], ids=str
+)
+def test_fine_percentages_have_one_decimal_at_most(share: float, shown: str) -> None:
+    assert fine_percent(share) == shown
 
 
 @pytest.mark.parametrize(

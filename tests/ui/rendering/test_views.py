@@ -261,6 +261,22 @@ def test_pain_7_relevance_is_a_percentage_with_a_bar_and_higher_is_better() -> N
     assert {(one.get("min"), one.get("max")) for one in meters} == {("0", "1")}
 
 
+def test_a_hit_just_below_the_threshold_does_not_show_the_share_of_the_line() -> None:
+    near = a_hit(1, 1, 0.3196), a_hit(2, 2, 0.3184, "threshold")
+    html = views.retrieval(found(*near), threshold=0.319, language="zh")
+    assert [words(one) for one in of_class(html, "relevance")] == ["32%", "31.8%"]
+    assert [one.get("title") for one in of_class(html, "relevance")] == ["相关度 32%", "相关度 31.8%"]
+    assert words(of_class(html, "line")[0]) == "阈值 31.9%"
+
+
+def test_the_share_of_the_dense_leg_is_said_only_where_there_is_one() -> None:
+    lexical = replace(a_hit(1, 1, 0.9), dense=None)
+    for hit, is_said in ((a_hit(1, 1, 0.9), True), (lexical, False)):
+        once = views.retrieval(found(hit), threshold=0.4, language="zh")
+        twice = views.two_retrievals(found(hit), found(hit), language="zh")
+        assert ("向量份额" in words(once), "向量份额" in words(twice)) == (is_said, is_said)
+
+
 def test_every_candidate_tells_its_fate() -> None:
     html = views.retrieval(found(*HITS), threshold=0.4, language="zh")
     assert [words(one) for one in of_class(html, "fate")] == ["采用", "与上面某段相同", "采用", "低于阈值"]

@@ -199,8 +199,17 @@ def test_embedded_mode_is_said_with_its_reason(
     make_app: Callable[..., KnowledgeQA], opened: Callable[..., GradioPage]
 ) -> None:
     said = words(opened(make_app()).value("model-now"))
-    assert said.startswith("内置模式")
+    assert said.startswith("当前为内置模式：")
+    assert said.count("内置模式") == 1
     assert "chatglm-6b 的权重" in said
+
+
+def test_what_is_in_force_without_weights_is_not_offered_again(
+    make_app: Callable[..., KnowledgeQA], qa: KnowledgeQA, opened: Callable[..., GradioPage]
+) -> None:
+    embedded = ("load", "extractive")
+    assert embedded not in buttons(opened(make_app()).value("model-catalogue"))
+    assert embedded in buttons(opened(qa).value("model-catalogue"))
 
 
 def test_a_reader_sees_what_runs_and_is_offered_nothing(

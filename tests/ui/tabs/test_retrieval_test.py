@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from fakes import HashedEmbeddings
 from gradio_page import GradioPage, built
 
 from configs.model_config import Settings
@@ -314,6 +315,19 @@ def test_the_sliders_reach_as_far_as_the_settings() -> None:
         bounds = {type(one).__name__: one for one in field.metadata}
         low, high = (bounds["Ge"].ge, bounds["Le"].le) if bounds.keys() >= {"Ge", "Le"} else (0, 1)
         assert (scale.value(scale.low), scale.value(scale.high)) == (low, high), name
+
+
+def test_the_share_of_the_dense_leg_is_offered_where_there_are_vectors(
+    make_app: Callable[..., KnowledgeQA], write: Callable[[str, str], Path], opened: Callable[..., GradioPage]
+) -> None:
+    for name, embeddings, is_offered in (("词面", None, False), ("向量", HashedEmbeddings(), True)):
+        app = make_app(embeddings=embeddings)
+        app.create(name)
+        app.add(name, [write("员工手册.md", HANDBOOK)])
+        page = opened(app, kbs=(name,))
+        offered = [page.shown(f"test-{row}-dense_weight", "visible") for row in "ab"]
+        assert offered == [is_offered, is_offered], name
+        app.close()
 
 
 # --- marks ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,290 @@
+"""What the web page costs, in headless Chromium: against the façade without a page, and a bare page of Gradio's.
+
+    python bench/web_page.py                    everything, some minutes
+    python bench/web_page.py --json OUT.json
+
+The server is `webui.py` in a process of its own, in embedded mode, with the samples and the questions that come with
+them. The browser works on the same machine, and has its share in every time that is taken in it.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.follow_ups import sample_questions
+from bench.page_visits import BARE_PAGE, PAGE, Site, Talk, all_asked, asked_on, chromium, serving, visited, visitor
+from configs.environment import load_settings
+from core.answers import Answer, Finished, Turn
+from service.factory import build_app
+from service.knowledge.library import SAMPLES
+from service.knowledge_qa import KnowledgeQA
+from ui.texts import shell
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Request
+
+_ROUNDS, _REST_S = 3, 3  # the rest is for what a page loads last, and for the server to see that pages have gone
+_QUESTIONS, _VISITORS, _EACH = 30, (1, 4, 8), 8
+_KB, _OWNER = "bench", "a" * 22
+_SMALL, _LARGE = (1, 1), (2000, 1000)  # documents and conversations
+_SENTENCES = 38  # of a document, which make five chunks
+
+Figures = dict[str, float | int]
+
+
+def against(figures: Figures, peer: Mapping[str, float], name: str) -> Figures:
+    """Return figures, each followed by its ratio to that of a peer, where the peer has one."""
+    result: Figures = {}
+    for one, value in figures.items():
+        result[one] = value
+        if one in peer:
+            result[f"{one} ÷ {name}"] = value / peer[one]
+    return result
+
+
+# --- start, and first visit --------------------------------------------------------------------------------------
+
+
+def measure_start(folder: Path) -> Figures:
+    """Start without any data, start again, and import alone what the page stands on."""
+    times: dict[str, list[float]] = {"import gradio_s": [], "without data_s": [], "again_s": []}
+    for number in range(_ROUNDS):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import gradio"], check=True)
+        times["import gradio_s"].append(time.perf_counter() - started)
+        for name in ("without data_s", "again_s"):
+            with serving(PAGE, folder / f"start {number}") as site:
+                times[name].append(site.seconds)
+    figures: Figures = {name: median(taken) for name, taken in times.items()}
+    floor = figures["import gradio_s"]
+    return against(figures, {"without data_s": floor, "again_s": floor}, "import gradio")
+
+
+async def measure_visits(browser: "Browser", site: Site) -> Figures:
+    """Visit a site with nothing kept of it, and again; count what the first visit loads, and from where."""
+    first, again, requests, loaded = [], [], list["Request"](), 0
+    for _ in range(_ROUNDS):
+        context, requests, finished = await browser.new_context(locale="zh-CN"), [], list["Request"]()
+        page = await context.new_page()
+        page.on("request", lambda request: requests.append(request))
+        page.on("requestfinished", lambda request: finished.append(request))
+        first.append(await visited(page, site))
+        await asyncio.sleep(_REST_S)
+        sizes = [await request.sizes() for request in finished]
+        loaded = sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes)
+        again.append(await visited(await context.new_page(), site))
+        await context.close()
+    own = ("data:", "blob:", f"{site.url}/")
+    return {
+        "first_s": median(first),
+        "again_s": median(again),
+        "requests": len(requests),
+        "loaded_mb": loaded / 1e6,
+        "from elsewhere": sum(not request.url.startswith(own) for request in requests),
+    }
+
+
+# --- questions ---------------------------------------------------------------------------------------------------
+
+
+def asked_of(app: KnowledgeQA, questions: Sequence[str]) -> Talk:
+    """Ask the façade, with the history that the page would give it."""
+    exchanges, times, history = list[tuple[str, str]](), list[float](), list[Turn]()
+    for question in questions:
+        started = time.perf_counter()
+        answer = _answer(app, question, history)
+        times.append(time.perf_counter() - started)
+        exchanges.append((question, answer.text))
+        if answer.mode == "extractive":
+            history.append(Turn(question, answer.text))
+    return Talk(exchanges, times)
+
+
+def _answer(app: KnowledgeQA, question: str, history: Sequence[Turn] = ()) -> Answer:
+    return next(event.answer for event in app.ask(question, history=history) if isinstance(event, Finished))
+
+
+def overhead(page: Talk, facade: Talk, bare: Talk) -> Figures:
+    """Return what a question takes on the page, and beyond the façade, in the median; a bare page's is the floor."""
+    own, floor = median(page.seconds), median(bare.seconds)
+    beyond = median(one - other for one, other in zip(page.seconds, facade.seconds, strict=True))
+    return {
+        "questions": len(page.seconds),
+        "page_ms": 1000 * own,
+        "façade_ms": 1000 * median(facade.seconds),
+        "page ÷ façade": own / median(facade.seconds),
+        "bare Gradio_ms": 1000 * floor,
+        "beyond façade_ms": 1000 * beyond,
+        "beyond façade ÷ bare Gradio": beyond / floor,
+    }
+
+
+def mixed_up(page: Talk, facade: Talk) -> int:
+    """Count the exchanges that are not the façade's; blanks and the marks of citations make no difference."""
+    return sum(one != other for one, other in zip_longest(_plain(page), _plain(facade)))
+
+
+def _plain(talk: Talk) -> list[tuple[str, str]]:
+    return [(question, re.sub(r"\[\d+\]|\s", "", answer)) for question, answer in talk.exchanges]
+
+
+async def measure_visitors(browser: "Browser", site: Site, talks: Sequence[Talk]) -> tuple[Figures, Figures]:
+    """Let more and more visitors ask at once, each in a conversation; return rates, and the server's memory."""
+    rates, memory, wrong = Figures(), Figures({"started_mb": site.memory_mb()}), 0
+    for count in (*_VISITORS, _VISITORS[-1]):
+        pages = [await visitor(browser, site) for _ in range(count)]
+        asked = [[question for question, _ in talk.exchanges] for talk in talks[:count]]
+        started = time.perf_counter()
+        shown = await all_asked(pages, asked)
+        rates.setdefault(f"{count} at once, answers/s", count * _EACH / (time.perf_counter() - started))
+        wrong += sum(mixed_up(*pair) for pair in zip(shown, talks[:count], strict=True))
+        again = ", again" if f"{count} at once_mb" in memory else ""
+        memory[f"{count} at once{again}_mb"] = site.memory_mb()
+        for page in pages:
+            await page.context.close()
+        await asyncio.sleep(_REST_S)
+        memory[f"{count} at once{again}, gone_mb"] = site.memory_mb()
+    alone = rates["1 at once, answers/s"]
+    rates = against(rates, dict.fromkeys(list(rates)[1:], alone), "1")
+    memory = against(memory, dict.fromkeys(list(memory)[1:], memory["started_mb"]), "started")
+    return rates | {"answers mixed up": wrong}, memory
+
+
+# --- size --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _application(data: Path) -> Iterator[KnowledgeQA]:
+    app = build_app(load_settings({"data_dir": data, "embedding": "lexical", "llm": "extractive"}, environ={}))
+    try:
+        app.refresh_samples()
+        yield app
+    finally:
+        app.close()
+
+
+def _filled(data: Path, documents: int, conversations: int) -> int:
+    """Make a knowledge base and somebody's conversations; return how many chunks there are."""
+    originals = data.with_name(f"{data.name} originals")
+    originals.mkdir()
+    chance = random.Random(documents)
+    for number in range(documents):
+        text = (f"第{chance.randrange(10**6)}号设备每{chance.randrange(99)}天检修一次，" for _ in range(_SENTENCES))
+        (originals / f"{number:04}.txt").write_text("负责人记下结果。".join(text), encoding="utf-8")
+    with _application(data) as app:
+        app.create(_KB)
+        app.add(_KB, [originals])
+        question = sample_questions()[0]
+        answer = _answer(app, question)
+        for _ in range(conversations):
+            id = app.conversations.create(_OWNER, [SAMPLES], "kb")
+            app.conversations.finish(_OWNER, app.conversations.begin(_OWNER, id, question), answer)
+        return next(info.chunks for info in app.knowledge_bases() if info.name == _KB)
+
+
+async def measure_lists(browser: "Browser", folder: Path, documents: int, conversations: int) -> Figures:
+    """Take the time until somebody's conversations, the knowledge bases and the documents of one are shown."""
+    data = folder / f"{documents} documents"
+    figures: Figures = {"documents": documents, "conversations": conversations}
+    figures["chunks"] = _filled(data, documents, conversations)
+    with serving(PAGE, data) as site:
+        page = await visitor(browser, site, _OWNER)
+        tab = page.get_by_role("tab", name=shell.TAB_KNOWLEDGE_BASES.zh)
+        base = page.locator("#kb-list button.open", has_text=_KB)
+        steps: dict[str, list[float]] = {"page with list_ms": [], "knowledge bases_ms": [], "documents_ms": []}
+        for _ in range(_ROUNDS):
+            started = time.perf_counter()
+            await visited(page, site)
+            await page.locator("#conversation-list [data-conversation]").nth(conversations - 1).wait_for()
+            steps["page with list_ms"].append(time.perf_counter() - started)
+            for name, button, shown in (
+                ("knowledge bases_ms", tab, base),
+                ("documents_ms", base, page.locator("#kb-files tr", has_text="0000.txt")),
+            ):
+                started = time.perf_counter()
+                await button.click()
+                await shown.wait_for()
+                steps[name].append(time.perf_counter() - started)
+        await page.context.close()
+    return figures | {name: 1000 * median(taken) for name, taken in steps.items()}
+
+
+# --- all of it ---------------------------------------------------------------------------------------------------
+
+
+async def in_browser(folder: Path, facade: Talk, talks: Sequence[Talk]) -> dict[str, Figures]:
+    """Measure what takes a browser; `folder / "data"` has the samples, of which the façade has been asked."""
+    questions = [question for question, _ in facade.exchanges]
+    async with chromium() as browser:
+        with serving(BARE_PAGE, folder) as bare:
+            floor = await measure_visits(browser, bare)
+            echo = await asked_on(await visitor(browser, bare), questions)
+        with serving(PAGE, folder / "data") as site:
+            rates, memory = await measure_visitors(browser, site, talks)
+            visits = await measure_visits(browser, site)
+            page = await asked_on(await visitor(browser, site), questions)
+        small, large = [await measure_lists(browser, folder, *size) for size in (_SMALL, _LARGE)]
+    times = {name: value for name, value in small.items() if name.endswith("_ms")}
+    return {
+        "visit": against(visits, floor, "bare Gradio"),
+        "questions": overhead(page, facade, echo) | {"answers mixed up": mixed_up(page, facade)},
+        "visitors": rates,
+        "memory": memory,
+        "size": against(large, times, "with one of each"),
+    }
+
+
+def standard(folder: Path) -> dict[str, Figures]:
+    """Measure everything, with data in an empty folder."""
+    questions = sample_questions()
+    with _application(folder / "data") as app:
+        talks = [asked_of(app, questions[_EACH * one :][:_EACH]) for one in range(max(_VISITORS))]
+        facade = asked_of(app, questions[:_QUESTIONS])
+    return {"start": measure_start(folder)} | asyncio.run(in_browser(folder, facade, talks))
+
+
+def goals_met(results: Mapping[str, Figures]) -> bool:
+    """Tell whether every visitor got the answers to their own questions, and nothing came from another machine."""
+    return not any(figures.get(bad) for figures in results.values() for bad in ("answers mixed up", "from elsewhere"))
+
+
+def _print(results: Mapping[str, Figures]) -> None:
+    table = Table("set", "figure", "value", title="the web page")
+    for name, figures in results.items():
+        for figure, value in figures.items():
+            table.add_row(name, figure, str(value) if isinstance(value, int) else f"{value:.4g}")
+    Console().print(table)
+
+
+def main() -> int:
+    """Run what the arguments ask for; exit with 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = standard(Path(folder))
+    _print(results)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, ensure_ascii=False, indent=2), encoding="utf-8")
+    return 0 if goals_met(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
