@@ -66,4 +66,5 @@ def said(page: Any, text: str) -> None:
     """Wait until the page has told this, and take the message away."""
     message = page.locator(".toast-body", has_text=text).first
     message.wait_for()
+    assert not message.locator(".toast-title").is_visible()  # an English word
     message.locator("button").click()

@@ -49,7 +49,11 @@ class Choice:
         """Bring up to date what other tabs may have changed: the knowledge bases and the model."""
         if mode is None:  # selected with the page itself, which is still to be loaded
             return {self._status: gr.skip()}
-        return self.of(kbs, mode, request)
+        updates = self.of(kbs, mode, request)
+        for widget, given in zip(self.given, (kbs, mode), strict=True):
+            if updates[widget]["value"] == given:
+                del updates[widget]["value"]  # the visitor may have chosen something else meanwhile
+        return updates
 
     def of(self, kbs: Sequence[str], mode: AskMode, request: gr.Request) -> Updates:
         """Show a choice, without what is there no more."""
