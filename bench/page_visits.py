@@ -1,6 +1,5 @@
 """Servers in processes of their own, and visitors with a browser who ask them."""
 
-import asyncio
 import os
 import re
 import shutil
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from bench.talks import WATCH, Figures
 from configs.model_config import PROJECT_DIR
 from ui.gate import VISITOR_COOKIE
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, Page, Request
 
 PAGE = ("webui.py", "--port", "0")
 BARE_PAGE = (
@@ -30,29 +30,12 @@ with gr.Blocks(analytics_enabled=False) as page:
     question = gr.Textbox(elem_id="question")
     answer = gr.HTML('<p class="welcome">Welcome</p><p class="status">Ready</p>')
     said = '<p class="exchange done"><span class="question">{0}</span><span class="answer">{0}</span></p>'
-    question.submit(said.format, question, answer)
+    question.submit(lambda asked: (said.format(asked), ""), question, [answer, question])
 page.launch(theme=gr.themes.Base(font="sans-serif", font_mono="monospace"))
 """,
 )
 """What Gradio takes for a page that answers with the question, and for the browser to show it."""
-
-_QUESTION = "#question textarea"
-_WATCH = """addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    const asked = event.target.value, started = performance.now();
-    const text = (exchange, part) => {
-        const copy = exchange.querySelector(part).cloneNode(true);
-        copy.querySelectorAll(".cite, .verdict").forEach((mark) => mark.remove());
-        return copy.textContent;
-    };
-    window.answered = new Promise((resolve) => new MutationObserver((_, observer) => {
-        const done = [...document.querySelectorAll(".exchange.done")];
-        if (!done.length || text(done.at(-1), ".question") !== asked) return;
-        observer.disconnect();
-        const seconds = (performance.now() - started) / 1000;
-        resolve([seconds, done.map((one) => [text(one, ".question"), text(one, ".answer")])]);
-    }).observe(document.body, {childList: true, subtree: true}));
-}, true);"""
+_LAST_LOADS_S = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +94,8 @@ async def visited(page: "Page", site: Site) -> float:
 
 async def visitor(browser: "Browser", site: Site, id: str = "") -> "Page":
     """Open a site as a visitor, by default a new one."""
-    context: BrowserContext = await browser.new_context(locale="zh-CN")
-    await context.add_init_script(_WATCH)
+    context = await browser.new_context(locale="zh-CN")
+    await context.add_init_script(WATCH)
     if id:
         await context.add_cookies([{"name": VISITOR_COOKIE, "value": id, "url": site.url}])
     page = await context.new_page()
@@ -120,26 +103,22 @@ async def visitor(browser: "Browser", site: Site, id: str = "") -> "Page":
     return page
 
 
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """Questions with their answers, in one conversation, and the seconds that each took."""
-
-    exchanges: Sequence[tuple[str, str]]
-    seconds: Sequence[float]
-
-
-async def asked_on(page: "Page", questions: Sequence[str]) -> Talk:
-    """Ask on a page, and return what stands there in the end; the time is from Enter to the finished answer."""
-    exchanges, times = list[tuple[str, str]](), list[float]()
-    for question in questions:
-        await page.fill(_QUESTION, question)
-        await page.press(_QUESTION, "Enter")
-        seconds, shown = await page.evaluate("window.answered")
-        exchanges = [(asked, answer) for asked, answer in shown]
-        times.append(seconds)
-    return Talk(exchanges, times)
-
-
-async def all_asked(pages: Sequence["Page"], questions: Sequence[Sequence[str]]) -> list[Talk]:
-    """Let every visitor ask questions of their own, all of them at once."""
-    return await asyncio.gather(*(asked_on(*one) for one in zip(pages, questions, strict=True)))
+async def first_visit(browser: "Browser", site: Site) -> Figures:
+    """Visit a site as somebody who was never there, and again; count what the first visit loads, and from where."""
+    context = await browser.new_context(locale="zh-CN")
+    page, requests, finished = await context.new_page(), list["Request"](), list["Request"]()
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - Playwright takes no built-in
+    page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108
+    first_s = await visited(page, site)
+    await page.wait_for_timeout(1000 * _LAST_LOADS_S)
+    sizes = [await request.sizes() for request in finished]
+    again_s = await visited(await context.new_page(), site)
+    await context.close()
+    own = ("data:", "blob:", f"{site.url}/")
+    return {
+        "first_s": first_s,
+        "again_s": again_s,
+        "requests": len(requests),
+        "loaded_mb": sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes) / 1e6,
+        "from elsewhere": sum(not request.url.startswith(own) for request in requests),
+    }

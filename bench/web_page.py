@@ -11,14 +11,12 @@ import argparse
 import asyncio
 import json
 import random
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -29,24 +27,23 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.follow_ups import sample_questions
-from bench.page_visits import BARE_PAGE, PAGE, Site, Talk, all_asked, asked_on, chromium, serving, visited, visitor
+from bench.page_visits import BARE_PAGE, PAGE, Site, chromium, first_visit, serving, visited, visitor
+from bench.talks import Figures, Talk, answer_to, asked_of, asked_on, mixed_up, overhead
 from configs.environment import load_settings
-from core.answers import Answer, Finished, Turn
 from service.factory import build_app
 from service.knowledge.library import SAMPLES
 from service.knowledge_qa import KnowledgeQA
 from ui.texts import shell
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Request
+    from playwright.async_api import Browser
 
-_ROUNDS, _REST_S = 3, 3  # the rest is for what a page loads last, and for the server to see that pages have gone
+_ROUNDS = 3
+_REST_S = 3  # in which a server sees that pages have gone
 _QUESTIONS, _VISITORS, _EACH = 30, (1, 4, 8), 8
 _KB, _OWNER = "bench", "a" * 22
 _SMALL, _LARGE = (1, 1), (2000, 1000)  # documents and conversations
 _SENTENCES = 38  # of a document, which make five chunks
-
-Figures = dict[str, float | int]
 
 
 def against(figures: Figures, peer: Mapping[str, float], name: str) -> Figures:
@@ -78,71 +75,12 @@ def measure_start(folder: Path) -> Figures:
 
 
 async def measure_visits(browser: "Browser", site: Site) -> Figures:
-    """Visit a site with nothing kept of it, and again; count what the first visit loads, and from where."""
-    first, again, requests, loaded = [], [], list["Request"](), 0
-    for _ in range(_ROUNDS):
-        context, requests, finished = await browser.new_context(locale="zh-CN"), [], list["Request"]()
-        page = await context.new_page()
-        page.on("request", lambda request: requests.append(request))
-        page.on("requestfinished", lambda request: finished.append(request))
-        first.append(await visited(page, site))
-        await asyncio.sleep(_REST_S)
-        sizes = [await request.sizes() for request in finished]
-        loaded = sum(one["responseHeadersSize"] + one["responseBodySize"] for one in sizes)
-        again.append(await visited(await context.new_page(), site))
-        await context.close()
-    own = ("data:", "blob:", f"{site.url}/")
-    return {
-        "first_s": median(first),
-        "again_s": median(again),
-        "requests": len(requests),
-        "loaded_mb": loaded / 1e6,
-        "from elsewhere": sum(not request.url.startswith(own) for request in requests),
-    }
+    """Visit a site as somebody who was never there, and again; count what the first visit loads, and from where."""
+    visits = [await first_visit(browser, site) for _ in range(_ROUNDS)]
+    return {name: median(visit[name] for visit in visits) for name in visits[0]}
 
 
 # --- questions ---------------------------------------------------------------------------------------------------
-
-
-def asked_of(app: KnowledgeQA, questions: Sequence[str]) -> Talk:
-    """Ask the façade, with the history that the page would give it."""
-    exchanges, times, history = list[tuple[str, str]](), list[float](), list[Turn]()
-    for question in questions:
-        started = time.perf_counter()
-        answer = _answer(app, question, history)
-        times.append(time.perf_counter() - started)
-        exchanges.append((question, answer.text))
-        if answer.mode == "extractive":
-            history.append(Turn(question, answer.text))
-    return Talk(exchanges, times)
-
-
-def _answer(app: KnowledgeQA, question: str, history: Sequence[Turn] = ()) -> Answer:
-    return next(event.answer for event in app.ask(question, history=history) if isinstance(event, Finished))
-
-
-def overhead(page: Talk, facade: Talk, bare: Talk) -> Figures:
-    """Return what a question takes on the page, and beyond the façade, in the median; a bare page's is the floor."""
-    own, floor = median(page.seconds), median(bare.seconds)
-    beyond = median(one - other for one, other in zip(page.seconds, facade.seconds, strict=True))
-    return {
-        "questions": len(page.seconds),
-        "page_ms": 1000 * own,
-        "façade_ms": 1000 * median(facade.seconds),
-        "page ÷ façade": own / median(facade.seconds),
-        "bare Gradio_ms": 1000 * floor,
-        "beyond façade_ms": 1000 * beyond,
-        "beyond façade ÷ bare Gradio": beyond / floor,
-    }
-
-
-def mixed_up(page: Talk, facade: Talk) -> int:
-    """Count the exchanges that are not the façade's; blanks and the marks of citations make no difference."""
-    return sum(one != other for one, other in zip_longest(_plain(page), _plain(facade)))
-
-
-def _plain(talk: Talk) -> list[tuple[str, str]]:
-    return [(question, re.sub(r"\[\d+\]|\s", "", answer)) for question, answer in talk.exchanges]
 
 
 async def measure_visitors(browser: "Browser", site: Site, talks: Sequence[Talk]) -> tuple[Figures, Figures]:
@@ -152,7 +90,7 @@ async def measure_visitors(browser: "Browser", site: Site, talks: Sequence[Talk]
         pages = [await visitor(browser, site) for _ in range(count)]
         asked = [[question for question, _ in talk.exchanges] for talk in talks[:count]]
         started = time.perf_counter()
-        shown = await all_asked(pages, asked)
+        shown = await asyncio.gather(*(asked_on(*one) for one in zip(pages, asked, strict=True)))
         rates.setdefault(f"{count} at once, answers/s", count * _EACH / (time.perf_counter() - started))
         wrong += sum(mixed_up(*pair) for pair in zip(shown, talks[:count], strict=True))
         again = ", again" if f"{count} at once_mb" in memory else ""
@@ -192,7 +130,7 @@ def _filled(data: Path, documents: int, conversations: int) -> int:
         app.create(_KB)
         app.add(_KB, [originals])
         question = sample_questions()[0]
-        answer = _answer(app, question)
+        answer = answer_to(app, question)
         for _ in range(conversations):
             id = app.conversations.create(_OWNER, [SAMPLES], "kb")
             app.conversations.finish(_OWNER, app.conversations.begin(_OWNER, id, question), answer)

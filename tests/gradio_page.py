@@ -42,7 +42,8 @@ class GradioPage:
     def load(self, fn: Any, outputs: Any = None, inputs: Any = ()) -> None:
         """Call a handler that the page calls when it is opened or a tab is chosen."""
         given = {one: self._value(one) for one in inputs}
-        self._take(fn(given, self.request) if inputs else fn(self.request), outputs)
+        arguments = [given] if isinstance(inputs, set) else given.values()  # as Gradio hands them over
+        self._take(fn(*arguments, self.request), outputs)
 
     def write(self, name: str, value: Any) -> None:
         """Write into a widget, without any event."""

@@ -17,7 +17,6 @@ _SCRIPTS = "".join(  # each loaded once, in this order, before the first `js_on_
     f'<script src="/assets/{name}.js"></script>' for name in ("page", "dropzone", "threshold", "question_file")
 )
 _ACTIONS = "window.knowglm.actions(element, trigger);"
-_TITLE = "KnowGLM"  # of a message; Gradio's own is English
 _LOG = logging.getLogger("knowglm.ui")
 
 Updates = dict[Any, Any]
@@ -68,12 +67,12 @@ def told(language: Language) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 def refused(text: str) -> gr.Error:
     """Return what to raise where the reader has to do something else first."""
-    return gr.Error(_lines(text), print_exception=False, title=_TITLE)
+    return gr.Error(_lines(text), print_exception=False)
 
 
 def notice(text: str) -> None:
     """Tell the reader something that goes away by itself."""
-    gr.Info(_lines(text), title=_TITLE)
+    gr.Info(_lines(text))
 
 
 def _shown(error: Exception, language: Language) -> gr.Error:

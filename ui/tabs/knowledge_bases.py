@@ -39,7 +39,7 @@ class KnowledgeBasesTab:
 
     def _build(self) -> None:
         qa, language = self._qa, self._language
-        self._kb = gr.State(SAMPLES)
+        self._kb = gr.State("")
         self._list = panel("kb-list")
         with gr.Row(elem_id="kb-new") as self._new:
             self._names = gr.Textbox(
@@ -72,9 +72,16 @@ class KnowledgeBasesTab:
         self._chunks.wire(kb, everything, closed=self._files.reopened)
         self._preview.wire(kb, everything, saved=self.settled)
         self._settings.wire(kb, everything, saved=self.settled)
-        self.on_select = {"fn": telling(self.opened), "inputs": kb, "outputs": everything}
+        self.on_select = {"fn": telling(self.selected), "inputs": [kb, self._files.view], "outputs": everything}
 
     # --- which knowledge base ------------------------------------------------------------------------------------
+
+    def selected(self, kb: str, view: FileView, request: gr.Request) -> Updates:
+        """Come to the tab: for the first time, or back to what was left there."""
+        if not kb:
+            return self.opened(SAMPLES, request)
+        updates = self.changed(kb, view, request)
+        return updates if self._kb in updates else {**updates, **self._jobs.opened(kb, request)}
 
     def opened(self, kb: str, request: gr.Request) -> Updates:
         """Show a knowledge base, and all there are; another one if it is there no longer."""

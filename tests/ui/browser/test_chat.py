@@ -7,21 +7,10 @@ from typing import Any
 
 import pytest
 from openai_server import running
+from web_pages import DONE, answered, ask
 from web_site import Site, serving
 
 Visit = Callable[..., Any]
-DONE = ".exchange.done"
-
-
-def ask(page: Any, question: str) -> None:
-    page.fill("#question textarea", question)
-    page.press("#question textarea", "Enter")
-
-
-def answered(page: Any, count: int = 1) -> Any:
-    """Wait for so many finished answers and return the last one."""
-    page.locator(DONE).nth(count - 1).wait_for()
-    return page.locator(DONE).nth(count - 1)
 
 
 def test_a_first_visit_answers_from_the_samples_without_any_weights(site: Site, visit: Visit) -> None:

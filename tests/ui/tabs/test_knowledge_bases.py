@@ -25,8 +25,7 @@ def opened() -> Open:
     def open_page(qa: KnowledgeQA, *, user: User | None = None, language: Language = "zh") -> GradioPage:
         blocks, tab = built(lambda: KnowledgeBasesTab(qa, language))
         page = GradioPage(blocks, user) if user else GradioPage(blocks)
-        select = tab.on_select["fn"]
-        page.load(lambda request: select(SAMPLES, request), tab.on_select["outputs"])
+        page.load(lambda request: tab.opened(SAMPLES, request), tab.on_select["outputs"])
         return page
 
     return open_page

@@ -13,6 +13,7 @@ from configs.model_config import Settings
 from core.accounts import User
 from core.kb_settings import KbSettings
 from core.messages import Language
+from service.knowledge.library import SAMPLES
 from service.knowledge_qa import KnowledgeQA
 from ui.tabs import kb_chunks, kb_preview
 from ui.tabs.knowledge_bases import KnowledgeBasesTab
@@ -35,8 +36,7 @@ def qa(app: KnowledgeQA, tmp_path: Path) -> KnowledgeQA:
 def visited(qa: KnowledgeQA, *, user: User | None = None, language: Language = "zh") -> GradioPage:
     blocks, tab = built(lambda: KnowledgeBasesTab(qa, language))
     page = GradioPage(blocks, user) if user else GradioPage(blocks)
-    select = tab.on_select["fn"]
-    page.load(lambda request: select(KB, request), tab.on_select["outputs"])
+    page.load(lambda request: tab.opened(KB, request), tab.on_select["outputs"])
     return page
 
 
@@ -270,3 +270,21 @@ def test_the_settings_are_explained_in_english(qa: KnowledgeQA) -> None:
     assert page.shown("kb-setting-top_k", "label") == "Chunks used (top-k)"
     assert page.shown("kb-setting-top_k", "info") == "Now 5 (the application's default)."
     assert "Hold" in page.shown("kb-setting-prompt_template", "info")
+
+
+# --- coming back ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_being_worked_on_is_still_there_when_the_tab_is_left_and_visited_again(qa: KnowledgeQA) -> None:
+    blocks, tab = built(lambda: KnowledgeBasesTab(qa, "zh"))
+    page = GradioPage(blocks)
+    page.load(**tab.on_select)
+    assert SAMPLES in page.value("kb-head")  # the first time, the samples
+    page.fire("kb-list", "click", {"action": "open", "kb": KB})
+    page.fire("kb-file-list", "click", {"action": "chunks", "document": DOCUMENT})
+    chunks = page.value("kb-chunk-list")
+    assert DOCUMENT in page.value("kb-chunks-head")
+    page.load(**tab.on_select)
+    assert KB in page.value("kb-head")
+    assert page.value("kb-chunk-list") == chunks
+    assert DOCUMENT in page.value("kb-chunks-head")

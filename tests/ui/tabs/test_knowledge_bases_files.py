@@ -46,8 +46,7 @@ class Visit:
     def __init__(self, qa: KnowledgeQA, *, user: User | None = None, language: Language = "zh") -> None:
         self.blocks, tab = built(lambda: KnowledgeBasesTab(qa, language))
         self.page = GradioPage(self.blocks, user) if user else GradioPage(self.blocks)
-        select = tab.on_select["fn"]
-        self.page.load(lambda request: select(KB, request), tab.on_select["outputs"])
+        self.page.load(lambda request: tab.opened(KB, request), tab.on_select["outputs"])
 
     def click(self, **data: Any) -> None:
         self.page.fire("kb-file-list", "click", data)
