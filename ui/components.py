@@ -56,7 +56,9 @@ def told(language: Language) -> Callable[[Callable[..., Any]], Callable[..., Any
         @functools.wraps(handler)
         def stream(*arguments: Any) -> Iterator[Any]:
             try:
-                yield from handler(*arguments)
+                steps = handler(*arguments)
+                yield next(steps, gr.skip())  # of an event that ends without any update, Gradio empties every output
+                yield from steps
             except Exception as error:
                 raise _shown(error, language) from error
 

@@ -63,11 +63,16 @@ class Conversing:
                 with suppress(ExchangeNotFound):  # deleted in the meantime
                     self._conversations.stop(owner, exchange, written)  # unless it has ended otherwise
 
-    def stop(self, conversation_id: str) -> None:
-        """Stop the answer that is being written in a conversation, at its next word; none is no error."""
+    def is_writing(self, conversation_id: str) -> bool:
+        """Tell whether an answer is being written in a conversation."""
+        return conversation_id in self._stops
+
+    def stop(self, conversation_id: str) -> bool:
+        """Stop the answer that is being written in a conversation, at its next word; return whether there is one."""
         with self._lock:
             if (stop := self._stops.get(conversation_id)) is not None:
                 stop.set()
+            return stop is not None
 
     @contextmanager
     def _writing(self, conversation_id: str) -> Iterator[threading.Event]:

@@ -8,6 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from core.answers import AnswerEvent, AskMode, AskOptions, Delta, Finished
+from core.conversation_errors import ConversationBusy
 from core.conversations import Conversation, Rating
 from core.errors import KnowGLMError
 from core.evaluation import LabelledQuestion
@@ -38,6 +39,7 @@ class ChatTab:
 
     def __init__(self, qa: KnowledgeQA, conversing: Conversing, language: Language) -> None:
         self._qa, self._conversing, self._language = qa, conversing, language
+        self._left: set[str] = set()  # conversations that were left while an answer was being written in them
         self._build()
         self._wire()
 
@@ -86,12 +88,13 @@ class ChatTab:
         telling = told(self._language)
         talk = [self._conversation, self._transcript, self._current, self._list, self._question, self._send, self._stop]
         opened = [*talk, *self._choice.widgets, *self._beside.widgets]
-        for event in (self._send.click, self._question.submit):
-            event(telling(self.ask), [self._question, self._conversation, *self._choice.given], talk, **QUIET)
+        asked = [self._question, self._conversation, *self._choice.given]
+        for event in (self._send.click, self._question.submit):  # also while another conversation is being answered
+            event(telling(self.ask), asked, talk, trigger_mode="multiple", **QUIET)
         self._stop.click(telling(self.stop), self._conversation, self._stop, **QUIET)
         self._transcript.click(telling(self.act), self._conversation, opened, **QUIET)
         self._beside.wire(self._conversation)
-        self._new.click(telling(self.new), None, opened, **QUIET)
+        self._new.click(telling(self.new), self._conversation, opened, **QUIET)
         self._list.click(telling(self.choose), [self._conversation, self._search], opened, **QUIET)
         searched = [self._conversation, self._search]
         self._search.change(telling(self.find), searched, self._list, **LIVE)  # `input` is deaf to IMEs and pasting
@@ -110,6 +113,8 @@ class ChatTab:
             return
         if not kbs and mode in _OF_KNOWLEDGE_BASES:
             raise refused(self._t(texts.NO_KNOWLEDGE_BASE))
+        if self._conversing.is_writing(conversation_id):
+            raise ConversationBusy
         if conversation_id:  # may still name a knowledge base that is gone
             self._qa.conversations.choose(owner, conversation_id, kbs=kbs, mode=mode)
         else:
@@ -134,7 +139,7 @@ class ChatTab:
         }
         try:
             for picture in self._frames(question, events):
-                yield {self._current: picture}
+                yield {self._current: picture} if id not in self._left else {self._current: gr.skip()}
         except KnowGLMError:
             yield self._settled(owner, id)
             raise
@@ -154,7 +159,10 @@ class ChatTab:
         return pictures.writing(question, text, is_quoted=is_quoted, language=self._language)
 
     def _settled(self, owner: str, id: str) -> Updates:
-        """Show a conversation in which nothing is being written."""
+        """Show a conversation in which nothing is being written, unless it has been left."""
+        if id in self._left:
+            self._left.discard(id)
+            return {self._current: gr.skip()}
         return {
             self._conversation: id,
             self._transcript: self._transcribed(self._qa.conversations.load(owner, id)),
@@ -210,8 +218,9 @@ class ChatTab:
         known = {summary.id for summary in self._qa.conversations.list(owner)}
         return self._opened(owner, id if id in known else "", request)
 
-    def new(self, request: gr.Request) -> Updates:
+    def new(self, conversation_id: str, request: gr.Request) -> Updates:
         """Begin a conversation; it is kept once something is asked."""
+        self._leave(conversation_id)
         return self._opened(visitor_of(request).owner, "", request)
 
     def choose(self, conversation_id: str, query: str, event: gr.EventData, request: gr.Request) -> Updates:
@@ -220,10 +229,13 @@ class ChatTab:
         id = data["conversation"]
         match data["action"]:
             case "open":
+                if id != conversation_id:
+                    self._leave(conversation_id)
                 return self._opened(owner, id, request)
             case "rename":
                 self._qa.conversations.rename(owner, id, data["value"])
             case "delete":
+                self._leave(id)
                 self._qa.conversations.delete(owner, id)
                 if id == conversation_id:
                     return self._opened(owner, "", request)
@@ -236,7 +248,13 @@ class ChatTab:
         """List the conversations in which something occurs."""
         return {self._list: self._listed(visitor_of(request).owner, conversation_id, query)}
 
+    def _leave(self, id: str) -> None:
+        """Stop the answer that is being written in a conversation, which must not show in the one that is opened."""
+        if self._conversing.stop(id):
+            self._left.add(id)
+
     def _opened(self, owner: str, id: str, request: gr.Request) -> Updates:
+        self._left.discard(id)
         conversation = self._qa.conversations.load(owner, id) if id else None
         kbs, mode = (conversation.kbs, conversation.mode) if conversation else ((SAMPLES,), "kb")
         return {
@@ -245,6 +263,8 @@ class ChatTab:
             self._transcript: self._transcribed(conversation) if conversation else pictures.welcome(self._language),
             self._current: Markup(""),
             self._list: self._listed(owner, id),
+            self._send: gr.update(visible=True),
+            self._stop: gr.update(visible=False),
             **self._beside.closed(),
         }
 

@@ -56,8 +56,10 @@ def test_conversations_survive_a_reload_and_a_restart_of_the_server(tmp_path: Pa
 def test_conversations_are_renamed_searched_cleared_and_deleted(site: Site, visit: Visit) -> None:
     page = visit(site.url)
     page.wait_for_selector(".welcome")
-    ask(page, "ChatGLM-6B 有多少参数？")
+    page.fill("#question textarea", "ChatGLM-6B 有多少参数？")
+    page.dblclick("#send")  # one question all the same
     answered(page)
+    assert page.locator("#conversation-list [data-conversation]").count() == 1
     page.on("dialog", lambda dialog: dialog.accept("模型的大小" if dialog.type == "prompt" else None))
     page.hover("#conversation-list [data-conversation]")
     page.click("#conversation-list [data-action=rename]")
@@ -132,6 +134,26 @@ def test_an_answer_can_be_stopped_while_it_is_written(tmp_path: Path, visit: Vis
             page.wait_for_selector("#stop", state="hidden")
             page.reload()
             page.wait_for_selector(".exchange.stopped")
+
+
+def test_a_conversation_that_is_left_while_it_is_answered_does_not_come_back(tmp_path: Path, visit: Visit) -> None:
+    with running() as models:
+        variables = {"KNOWGLM_LLM": "tiny", "KNOWGLM_LLM_URL": f"{models}/endless/left/v1"}
+        with serving(tmp_path / "data", **variables) as site:
+            page = visit(site.url)
+            page.wait_for_selector(".welcome")
+            ask(page, "ChatGLM-6B 有多少参数？")
+            page.locator("#current .answer >> text=字字").wait_for()
+            page.click("#new-conversation")
+            page.wait_for_selector(".welcome")
+            ask(page, "INT4 最低需要多少显存？")
+            page.locator("#current .exchange >> text=INT4").wait_for()
+            page.locator("#current .answer >> text=字字").wait_for()
+            assert "参数" not in page.inner_text("#scroll")
+            page.click("#stop")
+            page.wait_for_selector(".exchange.stopped >> text=INT4")
+            page.locator("#conversation-list [data-action=open] >> text=参数").click()
+            page.wait_for_selector(".exchange.stopped >> text=参数")
 
 
 def test_what_a_model_writes_is_only_text(tmp_path: Path, visit: Visit) -> None:
