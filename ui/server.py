@@ -29,6 +29,7 @@ from ui.upload_routes import UploadRoutes
 if TYPE_CHECKING:
     import gradio as gr
 
+_PAGES = 500  # opened last, whose state Gradio keeps, open or not: about 1 MB each
 _PARALLEL_EVENTS = 32  # handlers that wait, such as those of answers that stand in line for the model
 
 
@@ -74,6 +75,7 @@ def _mount(server: FastAPI, qa: KnowledgeQA, shared: Shared, language: Language)
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
     page = build_page(qa, shared, language)
+    page.state_session_capacity = _PAGES
     page.queue(default_concurrency_limit=_PARALLEL_EVENTS, api_open=False)
     gr.mount_gradio_app(
         server,

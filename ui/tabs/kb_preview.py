@@ -71,12 +71,12 @@ class Preview:
     def listed(self, kb: str, document: str | None, request: gr.Request) -> Updates:
         """Offer the documents that there are now."""
         documents = self._documents(kb, request)
-        value = document if document in documents else next(iter(documents), None)
-        return {self._document: gr.update(choices=documents, value=value)}
+        return {self._document: gr.update(choices=documents, value=_chosen(document, documents))}
 
     def show(self, kb: str, document: str | None, chars: int, overlap: int, request: gr.Request) -> Updates:
-        """Split a document."""
-        if not document:
+        """Split a document; the first one where none is chosen (yet)."""
+        document = _chosen(document, self._documents(kb, request))
+        if document is None:
             raise refused(self._t(texts.NO_DOCUMENT))
         lengths = {"chunk_chars": chars, "chunk_overlap_chars": overlap}
         chunks = facade_for(self._qa, request).curation.preview(kb, document, **lengths)
@@ -98,3 +98,7 @@ class Preview:
 
     def _t(self, message: Message, **values: Any) -> str:
         return message.text(self._language, **values)
+
+
+def _chosen(document: str | None, documents: list[str]) -> str | None:
+    return document if document in documents else next(iter(documents), None)

@@ -15,9 +15,7 @@ KNOWLEDGE_BASES = Message("问哪些知识库", "Knowledge bases to ask")
 CONVERSATIONS = Message("会话", "Conversations")
 SEARCH = Message("搜索会话", "Search conversations")
 NEW = Message("新会话", "New conversation")
-QUESTION = Message(
-    "输入问题，Enter 发送，Shift+Enter 换行", "Type a question; Enter sends it, Shift+Enter is a new line"
-)
+QUESTION = Message("输入问题，Enter 发送", "Type a question, Enter sends it")
 QUESTION_LABEL = Message("问题", "Question")
 SEND = Message("发送", "Send")
 STOP = Message("停止", "Stop")
