@@ -57,7 +57,7 @@ def serving(command: Sequence[str], data: Path) -> Iterator[Site]:
     """Run a Python program that is a server, in embedded mode, until the block ends."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("KNOWGLM_")}
     environ |= {"KNOWGLM_DATA_DIR": str(data), "KNOWGLM_LLM": "extractive", "KNOWGLM_EMBEDDING": "lexical"}
-    environ |= {"PYTHONUNBUFFERED": "1"}
+    environ |= {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
     started = time.perf_counter()
     with subprocess.Popen(  # noqa: S603 - this very program, and a bare page
         [sys.executable, *command], cwd=PROJECT_DIR, env=environ, stdout=subprocess.PIPE, encoding="utf-8"

@@ -47,16 +47,13 @@ _SENTENCES = 38  # of a document, which make five chunks
 
 
 def against(figures: Figures, peer: Mapping[str, float], name: str) -> Figures:
-    """Return figures, each followed by its ratio to that of a peer, where the peer has one."""
+    """Return figures, each followed by its ratio to that of a peer, which may not have it or have 0."""
     result: Figures = {}
     for one, value in figures.items():
         result[one] = value
-        if one in peer:
+        if peer.get(one):
             result[f"{one} ÷ {name}"] = value / peer[one]
     return result
-
-
-# --- start, and first visit --------------------------------------------------------------------------------------
 
 
 def measure_start(folder: Path) -> Figures:
@@ -80,32 +77,25 @@ async def measure_visits(browser: "Browser", site: Site) -> Figures:
     return {name: median(visit[name] for visit in visits) for name in visits[0]}
 
 
-# --- questions ---------------------------------------------------------------------------------------------------
-
-
 async def measure_visitors(browser: "Browser", site: Site, talks: Sequence[Talk]) -> tuple[Figures, Figures]:
-    """Let more and more visitors ask at once, each in a conversation; return rates, and the server's memory."""
-    rates, memory, wrong = Figures(), Figures({"started_mb": site.memory_mb()}), 0
-    for count in (*_VISITORS, _VISITORS[-1]):
+    """Let more and more visitors ask at once, each in a conversation; return how that goes, and the server's memory."""
+    figures, memory, wrong = Figures(), {"started_mb": site.memory_mb()}, 0
+    for count in _VISITORS:
         pages = [await visitor(browser, site) for _ in range(count)]
         asked = [[question for question, _ in talk.exchanges] for talk in talks[:count]]
         started = time.perf_counter()
         shown = await asyncio.gather(*(asked_on(*one) for one in zip(pages, asked, strict=True)))
-        rates.setdefault(f"{count} at once, answers/s", count * _EACH / (time.perf_counter() - started))
+        figures[f"{count} at once, answers/s"] = count * _EACH / (time.perf_counter() - started)
+        figures[f"{count} at once_ms"] = 1000 * median(seconds for talk in shown for seconds in talk.seconds)
         wrong += sum(mixed_up(*pair) for pair in zip(shown, talks[:count], strict=True))
-        again = ", again" if f"{count} at once_mb" in memory else ""
-        memory[f"{count} at once{again}_mb"] = site.memory_mb()
+        memory[f"{count} at once_mb"] = site.memory_mb()
         for page in pages:
             await page.context.close()
         await asyncio.sleep(_REST_S)
-        memory[f"{count} at once{again}, gone_mb"] = site.memory_mb()
-    alone = rates["1 at once, answers/s"]
-    rates = against(rates, dict.fromkeys(list(rates)[1:], alone), "1")
-    memory = against(memory, dict.fromkeys(list(memory)[1:], memory["started_mb"]), "started")
-    return rates | {"answers mixed up": wrong}, memory
-
-
-# --- size --------------------------------------------------------------------------------------------------------
+        memory[f"{count} gone_mb"] = site.memory_mb()
+    alone = {name: figures[f"1 at once{name.partition(' at once')[2]}"] for name in list(figures)[2:]}
+    figures = against(figures, alone, "1") | {"answers mixed up": wrong}
+    return figures, against(memory, dict.fromkeys(list(memory)[1:], memory["started_mb"]), "started")
 
 
 @contextmanager
@@ -162,9 +152,6 @@ async def measure_lists(browser: "Browser", folder: Path, documents: int, conver
                 steps[name].append(time.perf_counter() - started)
         await page.context.close()
     return figures | {name: 1000 * median(taken) for name, taken in steps.items()}
-
-
-# --- all of it ---------------------------------------------------------------------------------------------------
 
 
 async def in_browser(folder: Path, facade: Talk, talks: Sequence[Talk]) -> dict[str, Figures]:

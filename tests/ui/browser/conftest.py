@@ -1,6 +1,6 @@
 """The page in a real browser: `webui.py` as a process of its own, and headless Chromium.
 
-Without Chromium these tests are skipped; with KNOWGLM_REQUIRE_BROWSER=1, as in CI, that is a failure.
+Without Chromium these tests are skipped; with REQUIRE_BROWSER=1, as in CI, that is a failure.
 """
 
 import os
@@ -17,7 +17,7 @@ PATIENCE_MS = 20_000
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     own = [item for item in items if Path(item.path).parent == Path(__file__).parent]
     if own and (missing := _missing()):
-        if os.environ.get("KNOWGLM_REQUIRE_BROWSER"):
+        if os.environ.get("REQUIRE_BROWSER"):
             raise pytest.UsageError(f"the browser tests cannot run: {missing}")
         for item in own:
             item.add_marker(pytest.mark.skip(reason=missing))
@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
