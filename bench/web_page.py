@@ -43,7 +43,7 @@ _REST_S = 3  # in which a server sees that pages have gone
 _QUESTIONS, _VISITORS, _EACH = 30, (1, 4, 8), 8
 _KB, _OWNER = "bench", "a" * 22
 _SMALL, _LARGE = (1, 1), (2000, 1000)  # documents and conversations
-_SENTENCES = 38  # of a document, which make five chunks
+_SENTENCES = 48  # of a document, which make five chunks
 
 
 def against(figures: Figures, peer: Mapping[str, float], name: str) -> Figures:

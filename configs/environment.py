@@ -1,6 +1,7 @@
 """From environment variables and flags to `Settings`. The only module that reads the environment for settings."""
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -123,5 +124,9 @@ def _problem(given: str, expected: Message, *, close: list[str]) -> Message:
 
 
 def switch_off_analytics() -> None:
-    """Keep Gradio from calling home; before it is imported."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    """Keep Gradio from calling home, and from summing up all events after each of them; before it is imported."""
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False",
+        GRADIO_ANALYTICS_MAX_EVENTS="1",
+        GRADIO_ANALYTICS_CACHE_FREQUENCY=str(sys.maxsize),
+    )

@@ -29,7 +29,7 @@ from ui.upload_routes import UploadRoutes
 if TYPE_CHECKING:
     import gradio as gr
 
-_PAGES = 500  # opened last, whose state Gradio keeps, open or not: about 1 MB each
+_PAGES = 500  # whose state Gradio keeps, open or not, about half a megabyte each; those used last
 _PARALLEL_EVENTS = 32  # handlers that wait, such as those of answers that stand in line for the model
 
 

@@ -54,7 +54,8 @@ class Preview:
         telling, lengths = told(self._language), [self._chars, self._overlap]
         self._saved = saved
         self._tab.select(telling(self.listed), [kb, self._document], self._document, **QUIET)
-        self._show.click(telling(self.show), [kb, self._document, *lengths], self._panel, concurrency_limit=None)
+        shown = {**QUIET, "show_progress": "full"}
+        self._show.click(telling(self.show), [kb, self._document, *lengths], self._panel, **shown)
         self._use.click(telling(self.use), [kb, *lengths], everything, **QUIET)
 
     def opened(self, kb: str, request: gr.Request) -> Updates:
