@@ -63,10 +63,13 @@ def rules(site: Site, visit: Visit, tmp_path: Path) -> Callable[[str], Any]:
         upload(page, [tmp_path / "停车.md"])
         open_tab(page, "检索测试")
         page.wait_for_selector("#test-question :enabled")
+        of_samples = slider(page, "a-threshold").input_value()
         page.click("#test-kbs .token-remove")
         page.locator("#test-apply").wait_for(state="hidden")  # only one knowledge base can be saved to
         choose(page, "#test-kbs", name)
         page.locator("#test-apply").wait_for()
+        threshold = "document.querySelector('#test-a-threshold input[type=number]').value"
+        page.wait_for_function(f"{threshold} !== '{of_samples}'")  # a question typed before would meet the old one
         return page
 
     return open_at
