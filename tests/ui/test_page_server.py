@@ -123,7 +123,7 @@ def test_an_event_of_endless_size_is_refused(open_site: Site) -> None:
 
 
 def test_an_event_is_answered(open_site: Site) -> None:
-    ended = fired(open_site.browser(), open_site.handler("ChatTab.new"), [])
+    ended = fired(open_site.browser(), open_site.handler("ChatTab.new"), [None])
     assert ended["success"], ended
 
 
@@ -131,7 +131,7 @@ def test_nobody_hears_what_another_visitors_session_is_told(open_site: Site) -> 
     mine, other = open_site.browser(), open_site.browser()
     mine.get("/zh/", headers=PAGE)
     handler = open_site.handler("ChatTab.new")
-    body = {"fn_index": handler, "data": [], "session_hash": "known-to-both"}
+    body = {"fn_index": handler, "data": [None], "session_hash": "known-to-both"}
     assert mine.post("/zh/gradio_api/queue/join", json=body).status_code == 200
     overheard = heard(other, "known-to-both")
     assert [message["msg"] for message in overheard] == ["unexpected_error"]
@@ -142,7 +142,7 @@ def test_a_session_cannot_be_named_in_the_form_it_has_inside(open_site: Site) ->
     mine, other = open_site.browser(), open_site.browser()
     own = mine.get("/zh/", headers=PAGE).cookies["knowglm_visitor"]
     inside = f"{hashlib.sha256(own.encode()).hexdigest()[:16]}-mine"
-    body = {"fn_index": open_site.handler("ChatTab.new"), "data": [], "session_hash": "mine"}
+    body = {"fn_index": open_site.handler("ChatTab.new"), "data": [None], "session_hash": "mine"}
     mine.post("/zh/gradio_api/queue/join", json=body)
     assert [message["msg"] for message in heard(other, inside)] == ["unexpected_error"]
 
@@ -171,7 +171,7 @@ def test_a_click_that_was_made_up_reaches_no_knowledge_base_of_others(
 
 @pytest.mark.parametrize("address", ["run/predict", "api/predict", "call/new", "call/v2/new", "component_server"])
 def test_handlers_answer_only_to_the_queue(open_site: Site, address: str) -> None:
-    body = {"fn_index": open_site.handler("ChatTab.new"), "data": [], "session_hash": "abc"}
+    body = {"fn_index": open_site.handler("ChatTab.new"), "data": [None], "session_hash": "abc"}
     assert open_site.browser().post(f"/zh/gradio_api/{address}", json=body).status_code == 404
 
 
