@@ -97,17 +97,6 @@ const knowglm = {
   const chosen = localStorage.getItem("knowglm-theme");
   if (chosen) document.body.classList.toggle("dark", chosen === "dark");
   document.documentElement.lang = window.location.pathname.startsWith("/en") ? "en" : "zh-CN";
-  // A question that is sent twice in a moment, by a double click, is one question.
-  let sent = { at: 0, text: "" };
-  const once = (event) => {
-    const isClick = event.type === "click" && event.target.closest("#send");
-    const isEnter = event.key === "Enter" && !event.shiftKey && event.target.closest("#question");
-    if (!isClick && !isEnter) return;
-    const text = document.querySelector("#question textarea").value;
-    if (event.timeStamp - sent.at < 700 && text === sent.text) event.stopImmediatePropagation();
-    else sent = { at: event.timeStamp, text };
-  };
-  for (const kind of ["click", "keypress"]) document.addEventListener(kind, once, true);
   // The chat fills the window below what stands above it, which is as high as its texts make it.
   const measure = () => {
     const top = document.querySelector("#chat")?.getBoundingClientRect().top;

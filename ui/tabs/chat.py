@@ -25,6 +25,7 @@ from ui.texts import chat as texts
 from ui.visitors import facade_for, visitor_of
 
 _FRAME_S = 0.06  # between two pictures of an answer that is being written
+_PATIENCE_S = 5.0  # with a model that is asked to stop
 _OF_KNOWLEDGE_BASES: tuple[AskMode, ...] = ("kb", "retrieval", "kb+web")
 _QUESTION_CHARS = 8000
 
@@ -89,8 +90,8 @@ class ChatTab:
         talk = [self._conversation, self._transcript, self._current, self._list, self._question, self._send, self._stop]
         opened = [*talk, *self._choice.widgets, *self._beside.widgets]
         asked = [self._question, self._conversation, *self._choice.given]
-        for event in (self._send.click, self._question.submit):  # also while another conversation is being answered
-            event(telling(self.ask), asked, talk, trigger_mode="multiple", **QUIET)
+        for event in (self._send.click, self._question.submit):
+            event(telling(self.ask), asked, talk, **QUIET)
         self._stop.click(telling(self.stop), self._conversation, self._stop, **QUIET)
         self._transcript.click(telling(self.act), self._conversation, opened, **QUIET)
         self._beside.wire(self._conversation)
@@ -252,6 +253,11 @@ class ChatTab:
         """Stop the answer that is being written in a conversation, which must not show in the one that is opened."""
         if self._conversing.stop(id):
             self._left.add(id)
+            deadline = time.monotonic() + _PATIENCE_S
+            while (
+                self._conversing.is_writing(id) and time.monotonic() < deadline
+            ):  # until then Gradio takes no question
+                time.sleep(_FRAME_S)
 
     def _opened(self, owner: str, id: str, request: gr.Request) -> Updates:
         self._left.discard(id)
