@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from web_site import Site, chromium, serving
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
