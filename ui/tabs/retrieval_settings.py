@@ -93,6 +93,7 @@ class SettingsPart:
     def refreshed(self, given: Given, kbs: Sequence[str], request: gr.Request) -> Updates:
         """Show the same, but leave the sliders where they are that were moved."""
         updates = self.opened(kbs, request)
+        del updates[self._said]  # what was said last still holds
         for sliders in (self.a, self.b):
             for setting in self.overrides(given, sliders) if kbs else ():
                 updates[sliders.of[setting]].pop("value")
