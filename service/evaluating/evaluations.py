@@ -16,6 +16,7 @@ from core.evaluation import Evaluation
 from core.load_errors import MissingFile
 from core.messages import Message
 from service.evaluating.evaluation import report_json
+from service.evaluating.question_lists import as_text
 
 ReportKind = Literal["json", "csv"]
 Work = Callable[[ProgressCallback], Evaluation]
@@ -24,7 +25,6 @@ _PARALLEL = 2
 _KEPT = 40  # reports, of all visitors together
 _LOOK_S = 0.2  # between two looks at how far an evaluation is
 _OUTCOMES = ("question", "answerable", "rank", "relevance", "source", "refused", "answer_found", "seconds")
-_FORMULA = ("=", "+", "-", "@")  # a spreadsheet program computes what begins so
 _REPORT = Message("评测报告", "the report of the evaluation")
 
 
@@ -143,5 +143,4 @@ def _cell(value: object) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:.4f}"
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return as_text(str(value))

@@ -106,7 +106,7 @@ def write_questions(path: Path, questions: Sequence[LabelledQuestion]) -> None:
         _write_xlsx(path, rows)
         return
     with path.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark makes Excel read UTF-8
-        csv.writer(stream).writerows([_quoted(cell) for cell in row] for row in rows)
+        csv.writer(stream).writerows([as_text(cell) for cell in row] for row in rows)
 
 
 class _Read:
@@ -273,7 +273,8 @@ def _write_xlsx(path: Path, rows: Sequence[Sequence[str]]) -> None:
     book.save(path)
 
 
-def _quoted(cell: str) -> str:
+def as_text(cell: str) -> str:
+    """Return a cell of a CSV file that a spreadsheet program shows as it is, instead of computing it."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

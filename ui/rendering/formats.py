@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import datetime
+from urllib.parse import urlencode
 
 from core.documents import Chunk
 from core.messages import Language
@@ -52,3 +53,8 @@ def place(chunk: Chunk, language: Language) -> str:
     counted = ((texts.PAGE, chunk.page), (texts.SLIDE, chunk.slide), (texts.ROW, chunk.row))
     numbers = (message.text(language, n=number) for message, number in counted if number is not None)
     return " · ".join(part for part in (chunk.sheet or "", *numbers) if part)
+
+
+def original_address(kb: str, document: str) -> str:
+    """Return the address to download a document from, as it was added."""
+    return f"/originals?{urlencode({'kb': kb, 'document': document})}"

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -16,6 +15,7 @@ from core.kb_settings import KbSettingName
 from core.messages import Language, Message
 from service.knowledge.library import SAMPLES
 from ui.rendering import views
+from ui.rendering.formats import original_address
 from ui.rendering.templates import rendered
 from ui.texts import knowledge_bases as words
 from ui.texts import listings, rendering
@@ -74,7 +74,7 @@ def _shown(job: Job, language: Language) -> _ShownJob:
 
 def files(kb: str, documents: Sequence[DocumentRecord], *, may_edit: bool, language: Language) -> Markup:
     """Show documents of a knowledge base, with where to download their originals."""
-    originals = {one.name: _original(kb, one.name) for one in documents if one.stored_as}
+    originals = {one.name: original_address(kb, one.name) for one in documents if one.stored_as}
     return views.files(documents, language=language, originals=originals, may_edit=may_edit)
 
 
@@ -103,10 +103,6 @@ def own_settings(own: Mapping[KbSettingName, str], *, may_edit: bool, language: 
 def note(text: str) -> Markup:
     """Show one remark."""
     return Markup('<div class="kg"><p class="note">{}</p></div>').format(text)
-
-
-def _original(kb: str, document: str) -> str:
-    return f"/originals?{urlencode({'kb': kb, 'document': document})}"
 
 
 def _view(name: str, language: Language, **values: Any) -> Markup:

@@ -1,7 +1,5 @@
 """What stands beside the chat: a source with the text around it, or why something was not found."""
 
-from urllib.parse import urlencode
-
 import gradio as gr
 from markupsafe import Markup
 
@@ -14,6 +12,7 @@ from service.knowledge_qa import KnowledgeQA
 from ui.components import QUIET, Updates, data_of, panel, told
 from ui.rendering import chat as pictures
 from ui.rendering import views
+from ui.rendering.formats import original_address
 from ui.rendering.highlights import supports
 from ui.visitors import facade_for, visitor_of
 
@@ -88,8 +87,7 @@ class Beside:
             view = facade_for(self._qa, request).curation.source(chunk.kb, chunk.source, citation.start, citation.end)
         except KnowledgeBaseError:
             return quoted, ""
-        address = f"/originals?{urlencode({'kb': chunk.kb, 'document': chunk.source})}"
-        return (view if view.text == citation.quote else quoted), address
+        return (view if view.text == citation.quote else quoted), original_address(chunk.kb, chunk.source)
 
     def _conversation(self, id: str, request: gr.Request) -> Conversation:
         return self._qa.conversations.load(visitor_of(request).owner, id)

@@ -42,8 +42,6 @@ RUNS_EMBEDDED = Message(
     "内置模式：没有语言模型，答案是文档中的原句", "Embedded mode: no language model, answers quote the documents"
 )
 RUNS = Message("由 {model} 回答", "{model} writes the answers")
-SEARCHES = Message("检索：{embedding}", "Retrieval: {embedding}")
-LEXICAL = Message("词面匹配", "lexical")
 NOTICES = Message("说明（{count}）", "Notes ({count})")
 WHY_NOT = Message("为什么没找到", "Why it was not found")
 EXPECTED = Message("应该找到：{what}", "Expected: {what}")
